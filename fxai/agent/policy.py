@@ -1,0 +1,195 @@
+"""The policy: a causal transformer that encodes each bar once, and a head that joins it with an account.
+
+Axes: P population, B stretches of bars, L rows of a stretch, D width, H heads, K accounts, T steps, A actions.
+Weights are [P, …] and multiplied with batched matmul, so P agents of one shape train as one program.
+
+Receptive field.  Layer l attends to the `span_l` latest rows; an embedding depends on exactly
+1 + Σ(span_l − 1) = `window` bars.  Each layer returns only the rows whose span is complete, so a stretch of
+`window − 1 + T` rows gives T embeddings and no padding is ever seen.  Positions are rotary (Su et al. 2021), which only
+know differences: an embedding does not depend on where the stretch was cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from fxai.agent.attention import sliding_attention
+from fxai.config import ModelConfig
+
+DropoutMasks = list[tuple[Tensor, Tensor]]
+"""Per layer, scaled keep-masks [P, B, L_out, D] after attention and after feed-forward."""
+
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"gelu": F.gelu, "relu": F.relu, "silu": F.silu}
+
+
+def spans(window: int, n_layers: int) -> list[int]:
+    """Rows that each layer attends to, itself included; Σ(span − 1) = window − 1, as even as can be."""
+    base, extra = divmod(window - 1, n_layers)
+    return [base + (layer < extra) + 1 for layer in range(n_layers)]
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """[P, …, in] times [P, in, out], plus [P, out]."""
+    flat = x.reshape(x.shape[0], -1, x.shape[-1])
+    out = torch.bmm(flat, weight) if bias is None else torch.baddbmm(bias[:, None], flat, weight)
+    return out.view(*x.shape[:-1], weight.shape[-1])
+
+
+class Policy:
+    """P agents of one shape: their weights, and the two functions that use them.
+
+    Args:
+        config: the shape.
+        n_features: F, features of a bar.
+        n_account: features of an account.
+        n_actions: A, position levels.
+        generators: one per member, for its initial weights (on the CPU).
+        device: where the weights live.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        *,
+        n_features: int,
+        n_account: int,
+        n_actions: int,
+        generators: Sequence[torch.Generator],
+        device: torch.device,
+    ) -> None:
+        self.config = config
+        self.n_features, self.n_account, self.n_actions = n_features, n_account, n_actions
+        self.population = len(generators)
+        self.device = device
+        self.spans = spans(config.window, config.n_layers)
+        shapes = _shapes(config, n_features, n_account, n_actions)
+        size = sum(_numel(shape) for shape in shapes.values())
+        self.weights_PN = torch.zeros(self.population, size, device=device)
+        self.parameters: dict[str, Tensor] = {}
+        begin = 0
+        for name, shape in shapes.items():
+            end = begin + _numel(shape)
+            weight = self.weights_PN[:, begin:end].view(self.population, *shape)
+            self.parameters[name] = weight.requires_grad_(True)
+            begin = end
+        for member, generator in enumerate(generators):
+            _initialise({n: w.detach()[member] for n, w in self.parameters.items()}, generator)
+
+    def encode(self, features_PBLF: Tensor, dropout: DropoutMasks | None = None) -> Tensor:
+        """Embed every row that has a complete window.
+
+        Args:
+            features_PBLF: stretches of L rows.
+            dropout: masks of `dropout_masks`, none for evaluation.
+
+        Returns:
+            [P, B, L − window + 1, D].
+        """
+        p = self.parameters
+        x = linear(features_PBLF, p["input.weight"], p["input.bias"])
+        for layer, span in enumerate(self.spans):
+            x = self._layer(x, layer, span, None if dropout is None else dropout[layer])
+        return F.layer_norm(x, x.shape[-1:])
+
+    def _layer(self, x: Tensor, layer: int, span: int, masks: tuple[Tensor, Tensor] | None) -> Tensor:
+        """Pre-norm attention and feed-forward; the norms have no weights, the next matmul holds them."""
+        p, name = self.parameters, f"layer{layer}."
+        population, batch, rows, width = x.shape
+        heads = self.config.n_heads
+        normed = F.layer_norm(x, (width,))
+        qkv = linear(normed, p[name + "qkv.weight"]).view(population * batch, rows, 3, heads, width // heads)
+        attended = sliding_attention(qkv, span)
+        mixed = linear(attended.reshape(population, batch, -1, width), p[name + "out.weight"])
+        x = x[:, :, span - 1 :] + (mixed if masks is None else mixed * masks[0])
+        hidden = linear(F.layer_norm(x, (width,)), p[name + "up.weight"], p[name + "up.bias"])
+        hidden = _ACTIVATIONS[self.config.activation](hidden)
+        out = linear(hidden, p[name + "down.weight"], p[name + "down.bias"])
+        return x + (out if masks is None else out * masks[1])
+
+    def project(self, embedding_PBTD: Tensor) -> Tensor:
+        """The head's first layer over embeddings, once per bar for all its accounts: [P, B, T, head width]."""
+        return linear(embedding_PBTD, self.parameters["head.bar"], self.parameters["head.bias"])
+
+    def head(self, projected: Tensor, account: Tensor) -> tuple[Tensor, Tensor]:
+        """Join bars and accounts.
+
+        Args:
+            projected: of `project`, [P, …, 1, head width]; broadcast over accounts.
+            account: `TradingEnv.observe`, [P, …, K, account features].
+
+        Returns:
+            Logits [P, …, K, A] and values [P, …, K].
+        """
+        p = self.parameters
+        act = _ACTIVATIONS[self.config.activation]
+        hidden = act(linear(account, p["head.account"]) + projected)
+        hidden = act(linear(hidden, p["head.hidden.weight"], p["head.hidden.bias"]))
+        out = linear(hidden, p["head.out.weight"], p["head.out.bias"])
+        return out[..., :-1], out[..., -1]
+
+    def gradients(self, loss: Tensor) -> Tensor:
+        """Gradient of a scalar by every weight, laid out as `weights_PN`."""
+        parts = torch.autograd.grad(loss, list(self.parameters.values()), materialize_grads=True)
+        return torch.cat([g.reshape(self.population, -1) for g in parts], dim=1)
+
+    def dropout_masks(
+        self, rates: Sequence[float], generators: Sequence[torch.Generator], batch: int, rows: int
+    ) -> DropoutMasks | None:
+        """One set of masks for a rollout and all its updates (consistent dropout, Hausknecht & Wagener 2022).
+
+        With the same mask on both sides the probability ratio starts at exactly 1. A member draws only for itself,
+        and nothing at rate 0; `None` when no member drops anything.
+        """
+        if not any(rates):
+            return None
+        masks: DropoutMasks = []
+        for span in self.spans:
+            rows -= span - 1
+            shape = (batch, rows, self.config.d_model)
+            both = []
+            for _ in range(2):
+                members = [
+                    (torch.rand(shape, generator=g) >= rate).float() / (1.0 - rate) if rate else torch.ones(shape)
+                    for rate, g in zip(rates, generators, strict=True)
+                ]
+                both.append(torch.stack(members).to(self.device))
+            masks.append((both[0], both[1]))
+        return masks
+
+
+def _shapes(c: ModelConfig, n_features: int, n_account: int, n_actions: int) -> dict[str, tuple[int, ...]]:
+    """Name and shape, without the population axis, of every weight."""
+    d, inner, h = c.d_model, c.d_model * c.ff_multiplier, c.head_width
+    shapes: dict[str, tuple[int, ...]] = {"input.weight": (n_features, d), "input.bias": (d,)}
+    for layer in range(c.n_layers):
+        name = f"layer{layer}."
+        shapes[name + "qkv.weight"] = (d, 3 * d)
+        shapes[name + "out.weight"] = (d, d)
+        shapes[name + "up.weight"], shapes[name + "up.bias"] = (d, inner), (inner,)
+        shapes[name + "down.weight"], shapes[name + "down.bias"] = (inner, d), (d,)
+    shapes["head.bar"], shapes["head.bias"] = (d, h), (h,)
+    shapes["head.account"] = (n_account, h)
+    shapes["head.hidden.weight"], shapes["head.hidden.bias"] = (h, h), (h,)
+    shapes["head.out.weight"], shapes["head.out.bias"] = (h, n_actions + 1), (n_actions + 1,)
+    return shapes
+
+
+def _numel(shape: tuple[int, ...]) -> int:
+    return int(torch.Size(shape).numel())
+
+
+def _initialise(weights: dict[str, Tensor], generator: torch.Generator) -> None:
+    """Orthogonal matrices, zero biases; a near-uniform first policy (Andrychowicz et al. 2021, choice C57)."""
+    for name, weight in weights.items():
+        if weight.dim() < 2:
+            continue
+        drawn = torch.empty(weight.shape)
+        gain = 0.5 if name.endswith(("out.weight", "down.weight")) else 1.0
+        torch.nn.init.orthogonal_(drawn, gain=gain, generator=generator)
+        if name == "head.out.weight":
+            drawn[:, :-1] *= 0.02
+        weight.copy_(drawn)

@@ -1,0 +1,267 @@
+"""PPO from start to end, as a generator of progress; it knows nothing of Optuna.
+
+Axes: P population, S segments, K accounts, T steps.
+A population is P trainings of one shape: seeds of one trial, or trials that differ in scalars only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fxai.agent.gae import discounted_returns, gae
+from fxai.agent.optimizer import PopulationAdam
+from fxai.agent.policy import Policy
+from fxai.agent.rollout import Rollout, Walker
+from fxai.agent.seeding import MemberStreams
+from fxai.agent.update import LOSS_NAMES, LossWeights, as_batch, update
+from fxai.config import TrialConfig
+from fxai.env.rewards import RewardFunction
+from fxai.env.trading import ACCOUNT_FEATURES, TradingEnv
+from fxai.errors import InputError
+from fxai.market.data import MarketPart
+
+Scores = dict[str, float]
+"""One member's metrics on validation."""
+
+Evaluate = Callable[[Policy], list[Scores]]
+"""Score every member."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What is known after an update."""
+
+    update: int
+    """1-based."""
+    total_updates: int
+    env_steps: int
+    """Environment steps of all members so far."""
+    losses: list[dict[str, float]]
+    """Per member: the means of `LOSS_NAMES`, grad_norm, explained_variance, step_reward."""
+    scores: list[Scores] | None
+    """Per member, where this update was evaluated."""
+    stopped: tuple[str | None, ...]
+    """Per member, why it was stopped."""
+    policy: Policy
+    """The present weights; changed by the next update."""
+
+
+def resolve_device(name: str) -> torch.device:
+    """`auto` is the first GPU, or the CPU.
+
+    Raises:
+        InputError: the GPU asked for does not exist.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise InputError(
+            f"there is no {name}: torch sees {torch.cuda.device_count()} CUDA devices",
+            where="training.device",
+            hint="use auto or cpu, or install a CUDA build of torch",
+        )
+    return device
+
+
+def train(
+    configs: Sequence[TrialConfig], seeds: Sequence[int], part: MarketPart, evaluate: Evaluate
+) -> Generator[Progress, None, None]:
+    """Train a population.
+
+    Args:
+        configs: one per member; they must agree on all that gives tensors their shape (`shared_shape`).
+        seeds: one per member.
+        part: the training part of the market.
+        evaluate: called every `eval_frequency` updates and after the last.
+
+    Yields:
+        Progress after every update. Ends early when every member has stopped.
+    """
+    first = configs[0]
+    check_shapes(configs)
+    device = resolve_device(first.training.device)
+    streams = [MemberStreams.from_seed(seed) for seed in seeds]
+    env = TradingEnv(part, [c.env for c in configs], device)
+    policy = new_policy(first, part, env, streams, device)
+    learner = Learner(configs, env, policy, streams)
+    t = first.training
+    per_update = len(configs) * t.n_segments * t.transitions_per_segment
+    for number in range(1, t.total_updates + 1):
+        losses = learner.update()
+        over = number == t.total_updates or not any(learner.alive)
+        scores = evaluate(policy) if over or number % t.eval_frequency == 0 else None
+        yield Progress(
+            update=number,
+            total_updates=t.total_updates,
+            env_steps=number * per_update,
+            losses=losses,
+            scores=scores,
+            stopped=tuple(learner.stopped),
+            policy=policy,
+        )
+        if over:
+            return
+
+
+def new_policy(
+    config: TrialConfig,
+    part: MarketPart,
+    env: TradingEnv,
+    streams: Sequence[MemberStreams],
+    device: torch.device,
+) -> Policy:
+    """Fresh weights, each member's from its own stream."""
+    return Policy(
+        config.model,
+        n_features=part.features_NF.shape[1],
+        n_account=len(ACCOUNT_FEATURES),
+        n_actions=env.n_actions,
+        generators=[m.weights for m in streams],
+        device=device,
+    )
+
+
+_SHAPE_FIELDS = (
+    "batch_size",
+    "n_epochs",
+    "n_segments",
+    "accounts_per_segment",
+    "rollout_steps",
+    "total_updates",
+    "eval_frequency",
+    "device",
+)
+
+
+def check_shapes(configs: Sequence[TrialConfig]) -> None:
+    """Refuse members that cannot train as one program.
+
+    Raises:
+        ValueError: names the settings that differ.
+    """
+
+    def shape(c: TrialConfig) -> dict[str, Any]:
+        model = {f"model.{n}": v for n, v in c.model.model_dump().items() if n != "dropout"}
+        training = {f"training.{n}": getattr(c.training, n) for n in _SHAPE_FIELDS}
+        return {**model, **training, "env.max_episode_steps": c.env.max_episode_steps}
+
+    shapes = [shape(c) for c in configs]
+    differing = sorted(name for name in shapes[0] if any(s[name] != shapes[0][name] for s in shapes))
+    if differing:
+        raise ValueError(f"the members of a population must share {', '.join(differing)}")
+
+
+class RewardScale:
+    """Divides rewards by the running spread of discounted returns (Engstrom et al. 2020, "reward scaling").
+
+    Market rewards are small and differ by orders of magnitude between markets; the value loss should not.
+    """
+
+    def __init__(self, gamma_P11: Tensor, segments: int, accounts: int) -> None:
+        self._gamma_P11 = gamma_P11
+        population, device = len(gamma_P11), gamma_P11.device
+        self._carried_PSK = torch.zeros(population, segments, accounts, device=device)
+        self._square_P = torch.zeros(population, device=device)
+        self._count = 0
+
+    def __call__(self, rollout: Rollout, reward_TPSK: Tensor) -> Tensor:
+        """Take this rollout into the running mean square, then scale by its root."""
+        renewed = torch.tensor(rollout.renewed_S, device=reward_TPSK.device)[None, :, None]
+        carried = torch.where(renewed, 0.0, self._carried_PSK)
+        returns = discounted_returns(reward_TPSK, rollout.outcome.terminated, self._gamma_P11, carried)
+        self._carried_PSK = returns[-1] * ~rollout.outcome.terminated[-1]
+        square_P = returns.square().mean(dim=(0, 2, 3))
+        self._count += 1
+        self._square_P += (square_P - self._square_P) / self._count
+        return reward_TPSK / (self._square_P.sqrt()[:, None, None] + 1e-8)
+
+
+class Learner:
+    """Everything that lives from update to update: walker, optimizer, reward scale, who is alive."""
+
+    def __init__(
+        self,
+        configs: Sequence[TrialConfig],
+        env: TradingEnv,
+        policy: Policy,
+        streams: Sequence[MemberStreams],
+    ) -> None:
+        first = configs[0].training
+        self._training, self._policy, self._streams = first, policy, list(streams)
+        self._walker = Walker(
+            env,
+            segments=first.n_segments,
+            accounts=first.accounts_per_segment,
+            steps=first.rollout_steps,
+            episode_steps=configs[0].env.max_episode_steps,
+            window=configs[0].model.window,
+            streams=streams,
+        )
+        self._reward = RewardFunction([c.env.reward for c in configs], policy.device)
+        self._dropout = [c.model.dropout for c in configs]
+        self._optimizer = PopulationAdam(policy.weights_PN)
+
+        def column(name: str) -> Tensor:
+            return torch.tensor([float(getattr(c.training, name)) for c in configs], device=policy.device)
+
+        self._gamma_P11 = column("gamma")[:, None, None]
+        self._lambda_P11 = column("gae_lambda")[:, None, None]
+        self._rate_P, self._anneal_P = column("learning_rate"), column("use_lr_annealing")
+        self._max_grad_norm_P = column("max_grad_norm")
+        self._weights = LossWeights(
+            clip_epsilon_P=column("clip_epsilon"),
+            value_coef_P=column("value_coef"),
+            entropy_coef_P=column("entropy_coef"),
+        )
+        self._scale = RewardScale(self._gamma_P11, first.n_segments, first.accounts_per_segment)
+        self._alive_P = torch.ones(policy.population, dtype=torch.bool, device=policy.device)
+        self._updates = 0
+        self.stopped: list[str | None] = [None] * policy.population
+
+    @property
+    def alive(self) -> list[bool]:
+        """Members that still train."""
+        return [reason is None for reason in self.stopped]
+
+    def update(self) -> list[dict[str, float]]:
+        """One rollout and one PPO update; returns each member's losses."""
+        rollout = self._walker.rollout(self._policy, self._dropout)
+        reward_TPSK = self._reward(rollout.outcome).float()
+        scaled = self._scale(rollout, reward_TPSK)
+        value = rollout.value_TPSK
+        advantage = gae(scaled, value, rollout.outcome.terminated, self._gamma_P11, self._lambda_P11)
+        target = advantage + value[:-1]
+        done = self._updates / self._training.total_updates
+        losses_PN, norm_P, self._alive_P = update(
+            self._policy,
+            self._optimizer,
+            as_batch(rollout, advantage, target),
+            self._weights,
+            learning_rate_P=self._rate_P * (1.0 - done * self._anneal_P),
+            max_grad_norm_P=self._max_grad_norm_P,
+            n_epochs=self._training.n_epochs,
+            segments_per_batch=self._training.batch_size // self._training.transitions_per_segment,
+            streams=self._streams,
+            alive_P=self._alive_P,
+        )
+        self._updates += 1
+        explained_P = 1.0 - advantage.var(dim=(0, 2, 3)) / (target.var(dim=(0, 2, 3)) + 1e-8)
+        table = torch.cat(
+            [losses_PN, torch.stack([norm_P, explained_P, reward_TPSK.mean(dim=(0, 2, 3))], dim=1)], dim=1
+        )
+        return self._to_host(table)
+
+    def _to_host(self, table: Tensor) -> list[dict[str, float]]:
+        """The one host synchronisation of an update: its figures and who is alive."""
+        rows = torch.cat([table, self._alive_P[:, None].float()], dim=1).tolist()
+        names = (*LOSS_NAMES, "grad_norm", "explained_variance", "step_reward")
+        for member, row in enumerate(rows):
+            if not row[-1] and self.stopped[member] is None:
+                self.stopped[member] = f"loss or gradient was not finite at update {self._updates}"
+        return [dict(zip(names, row, strict=False)) for row in rows]

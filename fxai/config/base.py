@@ -1,0 +1,33 @@
+"""What every settings class shares: frozen, strict, unknown keys refused."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+class Settings(BaseModel):
+    """Base of all settings: immutable, no coercion of types, no unknown keys, no NaN or infinity."""
+
+    model_config = ConfigDict(
+        frozen=True, strict=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+Floats = Annotated[tuple[float, ...], BeforeValidator(_as_tuple)]
+"""A YAML list of numbers."""
+
+Strings = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
+"""A YAML list of strings."""
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+"""A share, 0 to 1."""
+
+Positive = Annotated[float, Field(gt=0.0)]
+NonNegative = Annotated[float, Field(ge=0.0)]
+Count = Annotated[int, Field(ge=1)]

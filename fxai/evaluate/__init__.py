@@ -1,0 +1,1 @@
+"""What a trained agent is worth: backtests, metrics, baselines."""

@@ -1,0 +1,92 @@
+"""Weights on disk: equal after a round trip, damage is named (F64, F65)."""
+
+from __future__ import annotations
+
+import json
+import struct
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from fxai.agent.checkpoint import load_weights, save_weights
+from fxai.agent.policy import Policy
+from fxai.config import ModelConfig
+from fxai.errors import InputError
+
+CPU = torch.device("cpu")
+NAMES = ("a", "b", "c")
+
+
+def policy() -> Policy:
+    return Policy(
+        ModelConfig(window=6, d_model=8, n_heads=2, head_width=8),
+        n_features=3,
+        n_account=2,
+        n_actions=4,
+        generators=[torch.Generator().manual_seed(i) for i in range(2)],
+        device=CPU,
+    )
+
+
+def test_round_trip_keeps_the_member(tmp_path):
+    original = policy()
+    save_weights(tmp_path / "w.safetensors", original, 1, NAMES)
+    loaded = load_weights(tmp_path / "w.safetensors", feature_names=NAMES, n_actions=4, device=CPU)
+    assert loaded.config == original.config
+    assert torch.equal(loaded.weights_PN[0], original.weights_PN[1])
+
+
+def write(path, metadata, tensors=None):
+    save_file(tensors or {"input.weight": torch.zeros(3, 8)}, path, metadata=metadata)
+
+
+GOOD = {
+    "format": "fxai-policy-1",
+    "model": ModelConfig(window=6, d_model=8, n_heads=2, head_width=8).model_dump_json(),
+    "n_account": "2",
+    "n_actions": "4",
+    "features": json.dumps(NAMES),
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": "other"}, "no FxAI policy"),
+        ({"model": "{}}"}, "header of the weights file is damaged"),
+        ({"features": '["z"]'}, "trained on the features z"),
+        ({"n_actions": "3"}, "trained with 3 position levels"),
+        ({}, "weight input.bias is missing, misshapen or not finite"),
+    ],
+)
+def test_a_foreign_or_damaged_header_is_named(tmp_path, change, message):
+    path = tmp_path / "w.safetensors"
+    write(path, {**GOOD, **change})
+    with pytest.raises(InputError, match=message):
+        load_weights(path, feature_names=NAMES, n_actions=4, device=CPU)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"garbage", struct.pack("<Q", 2**62) + b"{}", struct.pack("<Q", 10) + b"{}"],
+    ids=["empty", "garbage", "giant header", "truncated"],
+)
+def test_a_file_that_is_no_safetensors_is_named(tmp_path, content):
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="not readable as safetensors"):
+        load_weights(path, feature_names=NAMES, n_actions=4, device=CPU)
+
+
+def test_a_truncated_checkpoint_is_named(tmp_path):
+    path = tmp_path / "w.safetensors"
+    save_weights(path, policy(), 0, NAMES)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(InputError, match="not readable as safetensors"):
+        load_weights(path, feature_names=NAMES, n_actions=4, device=CPU)
+
+
+def test_a_missing_file_says_what_writes_it(tmp_path):
+    with pytest.raises(InputError, match="no such weights file"):
+        load_weights(tmp_path / "none", feature_names=NAMES, n_actions=4, device=CPU)

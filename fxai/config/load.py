@@ -157,7 +157,7 @@ def find_base(name: str, beside: Path | None = None) -> Document:
         if (folder / f"{bare}.yaml").is_file():
             return yaml_strict.load(folder / f"{bare}.yaml")
     known = sorted({file.stem for folder in folders[:2] for file in folder.glob("*.yaml")})
-    looked = ", ".join(str(folder) for folder in folders)
+    looked = ", ".join(dict.fromkeys(str(folder) for folder in folders))
     raise ConfigError(
         f"there is no base config {name!r} in {looked}",
         hint=suggest(bare, known) or "run in the project's folder, which holds config/base",
@@ -175,7 +175,10 @@ def suggest(word: str, known: Iterable[str]) -> str | None:
 
     known = list(known)
     by_leaf = [name for name in known if name.endswith("." + word.rpartition(".")[2])]
+    by_part = [name for name in known if word.lower() in name.lower()]
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.7) or by_leaf[:1]
+    if not close and len(by_part) == 1:
+        close = by_part
     if not close:
         close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     everything = f"known: {', '.join(known)}"
@@ -196,6 +199,11 @@ def show(value: Any) -> str:
     return f"the text {short}" if isinstance(value, str) else short
 
 
+def plain(number: float) -> str:
+    """A number without a needless .0."""
+    return str(int(number)) if float(number).is_integer() and abs(number) < 1e15 else repr(number)
+
+
 class _Fault:
     """One fault that pydantic found, in words."""
 
@@ -206,7 +214,8 @@ class _Fault:
 
     def path(self, prefix: Place) -> str:
         """The place as a person writes it, `studies[0].n_trials: `."""
-        text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in prefix + self.place)
+        keys = [key if isinstance(key, int) or key.isprintable() else ascii(key) for key in prefix + self.place]
+        text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys)
         return f"{text.lstrip('.')}: " if text else ""
 
     def _describe(self, error: dict[str, Any], model: type[BaseModel]) -> str:
@@ -228,7 +237,7 @@ class _Fault:
             return f"must match the pattern {limits['pattern']}{got}"
         for symbol, limit in (("gt", ">"), ("ge", "≥"), ("lt", "<"), ("le", "≤")):
             if symbol in limits:
-                return f"must be {limit} {limits[symbol]:g}{got}"
+                return f"must be {limit} {plain(limits[symbol])}{got}"
         return self._wrong_type(kind, value) + got if kind in _WRONG_TYPE else error["msg"] + got
 
     def _wrong_type(self, kind: str, value: Any) -> str:

@@ -11,43 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fxai.config.metrics import RATIO_CAP
+
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
-
-RATIO_CAP = 100.0
-
-METRIC_DIRECTIONS: dict[str, str] = {
-    "mean_reward": "maximize",
-    "sharpe": "maximize",
-    "sortino": "maximize",
-    "calmar": "maximize",
-    "total_return": "maximize",
-    "max_drawdown": "minimize",
-    "profit_factor": "maximize",
-    "win_rate": "maximize",
-    "turnover": "minimize",
-    "n_trades": "maximize",
-    "mean_shaped_reward": "maximize",
-}
-"""Every metric that a spec may name, and the direction in which it is better."""
-
-METRIC_NAMES: tuple[str, ...] = tuple(METRIC_DIRECTIONS)
-
-FLOOR: dict[str, float] = {
-    "mean_reward": -100.0,
-    "sharpe": -RATIO_CAP,
-    "sortino": -RATIO_CAP,
-    "calmar": -RATIO_CAP,
-    "total_return": -1.0,
-    "max_drawdown": 1.0,
-    "profit_factor": 0.0,
-    "win_rate": 0.0,
-    "turnover": RATIO_CAP,
-    "n_trades": 0.0,
-    "mean_shaped_reward": -100.0,
-}
-"""What a training that diverged is worth: finite, so that the sampler learns to keep away."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paths:

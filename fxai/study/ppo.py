@@ -11,7 +11,7 @@ import torch
 from fxai.agent.seeding import member_seeds
 from fxai.agent.train import Progress, resolve_device, train
 from fxai.config import DataConfig, TrialConfig
-from fxai.evaluate.metrics import FLOOR
+from fxai.config.metrics import FLOOR
 from fxai.evaluate.validation import Evaluator
 from fxai.market.data import Market, load_market
 from fxai.study.objective import Report, TrialRequest

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from fxai.evaluate.metrics import FLOOR, METRIC_DIRECTIONS, METRIC_NAMES, RATIO_CAP, Paths, drawdowns, measure, ratio
+from fxai.config.metrics import FLOOR, METRIC_DIRECTIONS, METRIC_NAMES, RATIO_CAP
+from fxai.evaluate.metrics import Paths, drawdowns, measure, ratio
 
 
 def paths(equity: list[list[float]], **columns: object) -> Paths:

@@ -1,0 +1,313 @@
+"""A study spec: the YAML file that says what is searched, on what, and how often.
+
+Loading imports neither Optuna nor torch; every fault is a ConfigError with its line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator
+
+from fxai import yaml_strict
+from fxai.config.base import Count, Positive, Settings, Strings
+from fxai.config.load import find_base, merge, parse, suggest, validate
+from fxai.config.metrics import METRIC_DIRECTIONS
+from fxai.config.trial import TrialConfig
+from fxai.errors import ConfigError
+from fxai.secrets import has_password, redact_url
+from fxai.study.options import PrunerSpec, SamplerSpec
+from fxai.study.pruners import check_schedule, parse_pruner
+from fxai.study.samplers import check_sampler, parse_sampler
+from fxai.study.space import Parameter
+from fxai.study.space_checks import check_space
+from fxai.yaml_strict import Document, Place
+
+Direction = Literal["maximize", "minimize"]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _not_empty(value: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not value:
+        raise ValueError("is empty: list at least one")
+    return value
+
+
+class _StudyKeys(Settings):
+    """The keys of one study, as the file has them."""
+
+    study_name: str
+    direction: Direction | None = None
+    directions: Annotated[tuple[Direction, ...] | None, BeforeValidator(_as_tuple)] = None
+    metric_name: str | None = None
+    metric_names: Strings | None = None
+    storage: str = Field(repr=False)
+    load_if_exists: bool = True
+    base_config: str
+    sampler: dict[str, Any] = Field(default_factory=lambda: {"type": "TPESampler"})
+    pruner: dict[str, Any] | None = None
+    parameters: Annotated[tuple[Parameter, ...], BeforeValidator(_as_tuple), AfterValidator(_not_empty)]
+    n_trials: Count
+    timeout: Positive | None = None
+    n_jobs: Count | None = None
+    catch_exceptions: bool = True
+    training_config: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("study_name")
+    @classmethod
+    def _is_a_plain_name(cls, name: str) -> str:
+        if not _NAME.fullmatch(name):
+            shown = ascii(name if len(name) <= 40 else name[:37] + "...")
+            raise ValueError(f"{shown} cannot name a study: 1 to 64 of A-Z a-z 0-9 . _ -, the first a letter or digit")
+        return name
+
+
+class _FileKeys(Settings):
+    """The keys of a spec file."""
+
+    name: str
+    description: str = ""
+    results_dir: str = Field(default="optuna_results", min_length=1)
+    dashboard_port: int = Field(default=8052, ge=1, le=65535)
+    save_study_plots: bool = True
+    max_concurrent_trials: Count | None = None
+    gpu_per_trial: float | None = Field(default=None, gt=0.0, le=1.0)
+    studies: Annotated[tuple[_StudyKeys, ...], BeforeValidator(_as_tuple), AfterValidator(_not_empty)]
+
+
+class StudySpec(Settings):
+    """One study, checked: its space fits its base config and its pruner can act."""
+
+    study_name: str
+    directions: tuple[Direction, ...]
+    """One per metric."""
+    metric_names: tuple[str, ...]
+    storage: str = Field(repr=False)
+    """`sqlite:///file` or `postgresql://…`, as written; may hold a password."""
+    load_if_exists: bool
+    base_config: str
+    """Name of the base config."""
+    base: TrialConfig
+    """Base config with the study's training_config: the ruler, and what trial 0 runs."""
+    sampler: SamplerSpec
+    pruner: PrunerSpec
+    parameters: tuple[Parameter, ...]
+    n_trials: int
+    """Total budget of the study."""
+    timeout: float | None
+    """Seconds."""
+    n_jobs: int
+    gpu_per_trial: float | None
+    """Share of a GPU that one worker takes."""
+    catch_exceptions: bool
+
+    @property
+    def spec_hash(self) -> str:
+        """SHA-256 over what a trial's value depends on: metrics, space and base config, not budget and sampler."""
+        what = {
+            "directions": self.directions,
+            "metric_names": self.metric_names,
+            "parameters": [p.model_dump(mode="json", exclude_defaults=True) for p in self.parameters],
+            "base": self.base.model_dump(mode="json", exclude={"wandb": True, "training": {"device", "seed"}}),
+        }
+        return hashlib.sha256(json.dumps(what, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+class SpecFile(Settings):
+    """A spec file, checked."""
+
+    path: Path
+    name: str
+    description: str
+    results_dir: Path
+    dashboard_port: int
+    save_study_plots: bool
+    studies: tuple[StudySpec, ...]
+    warnings: tuple[str, ...]
+    """What is allowed but probably not meant, one line each with its place."""
+
+
+def load_specs(path: Path) -> SpecFile:
+    """Read and check a spec file.
+
+    Raises:
+        ConfigError: with file and line; nothing has been created or imported by then.
+    """
+    document = yaml_strict.load(path)
+    keys = parse(_FileKeys, document.data, where=document.where)
+    first_line: dict[str, str] = {}
+    for i, study in enumerate(keys.studies):
+        at = document.where(("studies", i, "study_name"))
+        if study.study_name in first_line:
+            first = first_line[study.study_name]
+            raise ConfigError(f"study_name {study.study_name} stands twice, first at {first}", where=at)
+        first_line[study.study_name] = at
+    notes: list[str] = []
+    studies = tuple(_Reader(document, path, i, keys, notes).study() for i in range(len(keys.studies)))
+    return SpecFile(
+        path=path,
+        name=keys.name,
+        description=keys.description,
+        results_dir=Path(keys.results_dir),
+        dashboard_port=keys.dashboard_port,
+        save_study_plots=keys.save_study_plots,
+        studies=studies,
+        warnings=tuple(notes),
+    )
+
+
+class _Reader:
+    """Checks one study of a file; adds to `notes`."""
+
+    def __init__(self, document: Document, path: Path, index: int, file: _FileKeys, notes: list[str]) -> None:
+        self.document, self.path, self.file, self.notes = document, path, file, notes
+        self.place: Place = ("studies", index)
+        self.keys = file.studies[index]
+
+    def at(self, *place: str | int) -> str:
+        """`file:line` of a place within the study."""
+        return self.document.where(self.place + place)
+
+    def study(self) -> StudySpec:
+        """The study, with its base config and all checks done."""
+        keys = self.keys
+        self._check_storage()
+        directions, metrics = self._objectives()
+        base = self._base()
+        self.notes += check_space(
+            base, keys.parameters, metrics, where=self.document.where, place=(*self.place, "parameters")
+        )
+        return StudySpec(
+            study_name=keys.study_name,
+            directions=directions,
+            metric_names=metrics,
+            storage=keys.storage,
+            load_if_exists=keys.load_if_exists,
+            base_config=keys.base_config,
+            base=base,
+            sampler=self._sampler(len(directions)),
+            pruner=self._pruner(len(directions), base),
+            parameters=keys.parameters,
+            n_trials=keys.n_trials,
+            timeout=keys.timeout,
+            n_jobs=keys.n_jobs or self.file.max_concurrent_trials or 1,
+            gpu_per_trial=self.file.gpu_per_trial,
+            catch_exceptions=keys.catch_exceptions,
+        )
+
+    def _objectives(self) -> tuple[tuple[Direction, ...], tuple[str, ...]]:
+        keys = self.keys
+        for one, many in (("direction", "directions"), ("metric_name", "metric_names")):
+            if getattr(keys, one) is not None and getattr(keys, many) is not None:
+                raise ConfigError(f"has both {one} and {many}", where=self.at(many), hint="keep one of them")
+        metrics = keys.metric_names or (keys.metric_name or "mean_reward",)
+        key = "metric_names" if keys.metric_names else "metric_name"
+        for metric in metrics:
+            if metric not in METRIC_DIRECTIONS:
+                raise ConfigError(
+                    f"{key} {metric!r} is not a metric",
+                    where=self.at(key),
+                    hint=suggest(metric, METRIC_DIRECTIONS),
+                )
+        if len(set(metrics)) < len(metrics):
+            raise ConfigError("metric_names has one twice", where=self.at("metric_names"))
+        natural: tuple[Direction, ...] = tuple(
+            "minimize" if METRIC_DIRECTIONS[metric] == "minimize" else "maximize" for metric in metrics
+        )
+        directions = keys.directions or ((keys.direction,) if keys.direction else natural)
+        if len(directions) != len(metrics):
+            raise ConfigError(
+                f"{len(directions)} directions for {len(metrics)} metrics",
+                where=self.at("directions" if keys.directions else "direction"),
+                hint="write directions: [...] and metric_names: [...] of one length",
+            )
+        for metric, direction, usual in zip(metrics, directions, natural, strict=True):
+            if direction != usual:
+                key = "directions" if keys.directions else "direction"
+                self.notes.append(f"{self.at(key)}: {metric} is usually {usual}d, and this study {direction}s it")
+        return directions, metrics
+
+    def _check_storage(self) -> None:
+        url, at = self.keys.storage, self.at("storage")
+        if fault := _storage_fault(url):
+            raise ConfigError(
+                f"storage {redact_url(url)!r}: {fault}",
+                where=at,
+                hint="write sqlite:///optuna_studies.db for one machine, postgresql://user@host/name for several",
+            )
+        if has_password(url):
+            self.notes.append(f"{at}: storage holds a password; leave it out and set PGPASSWORD or a ~/.pgpass file")
+
+    def _base(self) -> TrialConfig:
+        try:
+            base = find_base(self.keys.base_config, self.path)
+        except ConfigError as error:
+            if error.where is not None:  # a fault inside the base file
+                raise
+            raise ConfigError(error.what, where=self.at("base_config"), hint=error.hint) from None
+
+        def where(place: Place) -> str:
+            """The override's line where there is one, else the base file's."""
+            inside = (*self.place, "training_config", *place)
+            return self.document.where(inside) if place and self.document.has(inside) else base.where(place)
+
+        return validate(merge(base.data, self.keys.training_config), where=where)
+
+    def _sampler(self, n_directions: int) -> SamplerSpec:
+        keys, where, place = self.keys, self.document.where, (*self.place, "sampler")
+        spec, notes = parse_sampler(keys.sampler, where=where, place=place)
+        notes += check_sampler(
+            spec, keys.parameters, n_trials=keys.n_trials, n_directions=n_directions, where=where, place=place
+        )
+        self.notes += notes
+        return spec
+
+    def _pruner(self, n_directions: int, base: TrialConfig) -> PrunerSpec:
+        """The pruner; a spec that names none has none."""
+        keys, where, place = self.keys, self.document.where, (*self.place, "pruner")
+        if keys.pruner is None:
+            return PrunerSpec()
+        spec, notes = parse_pruner(keys.pruner, where=where, place=place)
+        self.notes += notes
+        if n_directions > 1:
+            if spec.type != "NopPruner":
+                self.notes.append(f"{where(place)}: pruner: {spec.type} is not used with several directions")
+            return PrunerSpec()
+        longest = max(
+            (p.high for p in keys.parameters if p.name == "training.total_updates" and p.high is not None),
+            default=base.training.total_updates,
+        )
+        training = base.training.model_copy(update={"total_updates": int(longest)})
+        self.notes += check_schedule(spec, training, keys.n_trials, where=where, place=place)
+        return spec
+
+
+def _storage_fault(url: str) -> str | None:
+    """Why FxAI does not keep a study in this database; None if it does."""
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return "is not a database URL"
+    if scheme == "sqlite":
+        if rest and not rest.startswith("/"):
+            return f"write three slashes, sqlite:///{rest}"
+        if rest in ("", "/", "/:memory:") or "mode=memory" in rest:
+            return "an in-memory database cannot be shared by workers and is lost at the end"
+        if "?" in rest:
+            return "takes no options after ?: FxAI sets SQLite's locking and waiting itself"
+        return None
+    if scheme == "postgresql":
+        return None if rest.strip("/") else "names no host or database"
+    if scheme == "postgres" or scheme.startswith("postgresql+"):
+        return "write postgresql:// (the driver is chosen by FxAI)"
+    if scheme.startswith("sqlite+"):
+        return "write sqlite:/// (the driver is chosen by FxAI)"
+    return f"{scheme} is not supported: only SQLite and PostgreSQL are tested to lose no trial"

@@ -1,0 +1,52 @@
+"""The files of config/base: complete, valid, and the defaults where these fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fxai import yaml_strict
+from fxai.config import DataConfig, TrialConfig
+from fxai.config.load import field_names, get_dotted, load_trial_config
+
+FOLDER = Path(__file__).parents[2] / "config" / "base"
+FILES = sorted(FOLDER.glob("*.yaml"))
+
+OWN = {
+    "ecb_daily": {"env.execution"},
+    "fx_hourly": {"data.source", "data.path", "data.instruments", "data.timezone"},
+}
+"""What each file sets to something else than the default."""
+
+
+def leaves(data: dict[str, Any], prefix: str = "") -> list[str]:
+    found = []
+    for key, value in data.items():
+        found += leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else [prefix + key]
+    return found
+
+
+def test_there_is_something_to_check() -> None:
+    assert {file.stem for file in FILES} >= {"ecb_daily", "fx_hourly"}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_every_setting_is_written_out_in_the_order_of_the_classes(file: Path) -> None:
+    assert leaves(yaml_strict.load(file).data) == field_names()
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_values_are_the_defaults_except_for_what_the_file_is_about(file: Path) -> None:
+    config = load_trial_config(file)
+    default = TrialConfig.model_construct(data=DataConfig())
+    differing = {name for name in field_names() if get_dotted(config, name) != get_dotted(default, name)}
+    assert differing == OWN[file.stem]
+
+
+def test_hourly_bars_are_filled_at_the_open_and_daily_rates_at_the_next_close() -> None:
+    assert load_trial_config(FOLDER / "ecb_daily.yaml").env.execution == "next_close"
+    hourly = load_trial_config(FOLDER / "fx_hourly.yaml")
+    assert hourly.env.execution == "next_open"
+    assert (hourly.data.path, hourly.data.timezone) == ("data/{instrument}.csv", "UTC")

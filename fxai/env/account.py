@@ -199,7 +199,8 @@ def step(state: AccountState, action: Tensor, bar: Bar, rules: AccountRules) -> 
     units = state.units
     # 1 carry to the fill, 2 trade, 3 pay, 4 mark
     at_fill = state.equity + units * (bar.fill - bar.close_before) - _financing(units, bar, rules)
-    target = rules.levels_A[action] * (at_fill.clamp(min=0.0) * (rules.leverage_P11 / bar.fill))
+    rest = at_fill - units.abs() * (bar.fill * bar.cost_rate_fill)
+    target = rules.levels_A[action] * (at_fill * (rules.leverage_P11 / bar.fill)) * (rest > 0)
     new_units = torch.where(action != state.action, target, units)
     cost = (new_units - units).abs() * (bar.fill * bar.cost_rate_fill)
     equity = at_fill - cost + new_units * (bar.close - bar.fill)
@@ -213,7 +214,7 @@ def step(state: AccountState, action: Tensor, bar: Bar, rules: AccountRules) -> 
     # the trade: a new one begins where the position's sign turned
     side, new_side = torch.sign(units), torch.sign(new_units)
     kept = side == new_side
-    entry = torch.where(kept, state.entry_equity, at_fill - units.abs() * (bar.fill * bar.cost_rate_fill))
+    entry = torch.where(kept, state.entry_equity, rest)
     held = new_side.abs()
     gain = (equity / entry.clamp(min=1e-9) - 1.0) * held
     after = AccountState(
@@ -242,7 +243,7 @@ def outcome(step: Step, bar: Bar) -> Outcome:
     turned = side != new_side
     exited = turned & (side != 0)
     stopped = step.terminated & (new_side != 0)
-    exit_gain = (at_fill - before.units.abs() * bar.fill * kappa) / before.entry_equity - 1.0
+    exit_gain = ((at_fill - before.units.abs() * bar.fill * kappa) / before.entry_equity - 1.0).clamp(min=-1.0)
     traded = (after.units - before.units).abs() * bar.fill
     # what the equity at the fill lacks of the price movement is financing
     financing = before.equity + before.units * (bar.fill - bar.close_before) - at_fill

@@ -23,12 +23,10 @@ from fxai.evaluate.validation import Evaluator
 from fxai.files import ensure_writable_dir, write_json_atomic, write_text_atomic
 from fxai.market.data import load_market
 from fxai.report.equity import equity_curve_html
+from fxai.report.results import RULER
 from fxai.report.text import clean, metric
 from fxai.study.ppo import bars_for_an_episode, device_name
 from fxai.yaml_strict import dump
-
-RULER_FILE = "ruler.yaml"
-"""The study's base config, beside an exported best config: what its trials were scored with."""
 
 TRAIN_FOLDER = Path("optuna_results") / "train"
 
@@ -57,6 +55,7 @@ def train_command(args: argparse.Namespace) -> int:
         if progress.scores is not None:
             print(_progress_line(progress, time.monotonic() - began), flush=True)
     assert last is not None
+    write_text_atomic(out / RULER, dump(ruler.model_dump(mode="json")))
     return _save(out, config, last, market.train.feature_names)
 
 
@@ -95,7 +94,7 @@ def _save(out: Path, config: TrialConfig, last: Progress, feature_names: tuple[s
 
 def ruler_of(path: Path, config: TrialConfig) -> TrialConfig:
     """What to score with: the study's base config where it lies beside the file, else the config itself."""
-    beside = path.parent / RULER_FILE
+    beside = path.parent / RULER
     if not beside.is_file():
         return config
     print(f"scored with the account rules and reward of {beside}")

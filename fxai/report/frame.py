@@ -1,0 +1,167 @@
+"""The picture of a running study: heading, progress bar, best so far, counts, table of the latest trials.
+
+Pure: progress and terminal size in, a rich renderable out. Texts are `rich.text.Text`: no markup is parsed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Literal
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from fxai.report.progress import RunProgress, TrialRow
+from fxai.report.text import assignments, clean, count, duration, number, short_names
+
+GAP = 2
+"""Blanks between two columns: rich's padding and its invisible divider."""
+
+STATE_STYLES = {
+    "running": "cyan",
+    "complete": "green",
+    "pruned": "yellow",
+    "fail": "bold red",
+    "requeued": "magenta",
+}
+STATE_WORDS = {"fail": "failed"}
+
+
+def finished_line(progress: RunProgress, row: TrialRow, metric: str) -> str:
+    """What became of a trial, the best so far, and how much is left."""
+    parts = [f"trial {row.number} {STATE_WORDS.get(row.state, row.state)} after {duration(row.duration_s)}"]
+    if row.value is not None:
+        parts[0] += f": {metric} {number(row.value)}"
+    if row.error:
+        parts[0] += f" ({clean(row.error, 300)})"
+    if progress.best is not None:
+        parts.append(f"best {number(progress.best[1])} in trial {progress.best[0]}")
+    parts.append(f"{progress.done} of {progress.n_trials} done")
+    if progress.done < progress.n_trials:
+        parts.append(_time_left(progress))
+    return "; ".join(parts)
+
+
+def _time_left(progress: RunProgress) -> str:
+    left = progress.remaining_s
+    if left is None:
+        return "time left not known yet"
+    return f"about {duration(left)} left" if left >= 1.0 else "last trials running"
+
+
+def frame(progress: RunProgress, title: str, metric: str, *, width: int, height: int) -> RenderableType:
+    """The whole picture, never taller than the terminal."""
+    head = [_line(title, "bold"), _bar(progress, width), _line(_best(progress)), _line(_tally(progress))]
+    columns, hidden = _columns(progress.latest(10), metric, width)
+    overhead = len(head) + 2 + max(len(column.header) for column in columns) + bool(hidden)
+    rows = progress.latest(min(10, height - overhead - 1))
+    if not rows:
+        return Group(*head)
+    parts: list[RenderableType] = [*head, Text(""), _table(rows, columns, progress.best)]
+    if hidden:
+        parts.append(_line(f"not shown for want of width: {', '.join(hidden)}", "dim"))
+    return Group(*parts)
+
+
+def _line(text: str, style: str = "") -> Text:
+    return Text(text, style=style, no_wrap=True, overflow="ellipsis")
+
+
+def _bar(progress: RunProgress, width: int) -> RenderableType:
+    times = f"{duration(progress.elapsed_s)} elapsed"
+    if progress.done < progress.n_trials and not progress.ended:
+        times += f", {_time_left(progress)}"
+    done = f"{progress.done} of {count(progress.n_trials, 'trial')}"
+    room = width - len(done + times) - 2
+    bar = ProgressBar(total=max(1, progress.n_trials), completed=progress.done, width=max(4, min(60, room)))
+    line = Table.grid(padding=(0, 1))
+    line.add_row(Text(done, no_wrap=True), bar, Text(times, no_wrap=True))
+    return line
+
+
+def _best(progress: RunProgress) -> str:
+    if progress.direction not in ("maximize", "minimize"):
+        return "several objectives: no single best"
+    if progress.best is None:
+        return "no completed trial yet" if progress.rows else "waiting for the first trial to start"
+    best = f"best {number(progress.best[1])} in trial {progress.best[0]}"
+    row = progress.rows.get(progress.best[0])
+    return f"{best}: {assignments(row.params)}" if row is not None and row.params else best
+
+
+def _tally(progress: RunProgress) -> str:
+    counts = progress.counts
+    parts = [f"{counts['complete']} complete", f"{counts['pruned']} pruned", f"{counts['fail']} failed"]
+    if counts["requeued"]:
+        parts.append(f"{counts['requeued']} requeued")
+    if progress.finished_before:
+        parts.append(f"{progress.finished_before} before this run")
+    if progress.env_steps_per_s is not None:
+        parts.append(f"{progress.env_steps_per_s:,.0f} env steps/s")
+    return " · ".join(parts)
+
+
+class _Column:
+    """A column of the table: its header broken into lines, its cells, the width that both need."""
+
+    def __init__(self, name: str, cell: Callable[[TrialRow], str], rows: list[TrialRow], least: int = 5) -> None:
+        self.cell = cell
+        widest = max([least, *(len(cell(row)) for row in rows)])
+        self.header = broken_name(name, max(widest, 9))
+        self.width = max(widest, *(len(line) for line in self.header))
+
+
+def _columns(rows: list[TrialRow], metric: str, width: int) -> tuple[list[_Column], list[str]]:
+    """The columns that fit into `width`, and the short names of the parameters that do not."""
+    columns = [
+        _Column("trial", lambda row: str(row.number), rows),
+        _Column("state", lambda row: STATE_WORDS.get(row.state, row.state), rows, least=8),
+        _Column(metric, lambda row: number(row.value), rows, least=9),
+        _Column("update", _update, rows, least=6),
+    ]
+    names = short_names(name for row in rows for name in row.params)
+    left = width + GAP - sum(column.width + GAP for column in columns)
+    hidden: list[str] = []
+    for name, short in names.items():
+        column = _Column(short, lambda row, name=name: _param(row, name), rows)  # type: ignore[misc]
+        if hidden or column.width + GAP > left:
+            hidden.append(short)
+        else:
+            left -= column.width + GAP
+            columns.append(column)
+    return columns, hidden
+
+
+def _update(row: TrialRow) -> str:
+    return f"{row.step}/{row.total_steps}" if row.total_steps else ""
+
+
+def _param(row: TrialRow, name: str) -> str:
+    return clean(number(row.params[name]), 16) if name in row.params else ""
+
+
+def _table(rows: list[TrialRow], columns: list[_Column], best: tuple[int, float] | None) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for column in columns:
+        justify: Literal["left", "right"] = "left" if column is columns[1] else "right"
+        header = Text("\n".join(column.header))
+        table.add_column(header, width=column.width, no_wrap=True, justify=justify, vertical="bottom")
+    for row in rows:
+        cells = [Text(column.cell(row)) for column in columns]
+        cells[1].stylize(STATE_STYLES.get(row.state, ""))
+        table.add_row(*cells, style="bold" if best is not None and row.number == best[0] else "")
+    return table
+
+
+def broken_name(name: str, width: int) -> list[str]:
+    """`name` broken after underscores and dots into lines of at most `width`, if its parts are."""
+    lines = [""]
+    for part in re.findall(r"[^_.]*[_.]|[^_.]+", name):
+        if lines[-1] and len(lines[-1]) + len(part) > width:
+            lines.append("")
+        lines[-1] += part
+    return lines

@@ -1,0 +1,191 @@
+"""What a study's trials say: which is best, how the default config did, what to make of it.
+
+Reads any optuna study without torch; used by the result files, the summary and the plots, so that they agree.
+"Best" is the best COMPLETE, feasible trial with a finite value; optuna's own best_value may be infinite.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """A study at one moment.
+
+    Several objectives have a Pareto front; `best` is then the one of it that is best by the first metric.
+    """
+
+    trials: tuple[FrozenTrial, ...]
+    directions: tuple[str, ...]
+    metric_names: tuple[str, ...]
+    completed: tuple[FrozenTrial, ...]
+    """COMPLETE trials whose values are all finite, in order of number."""
+
+    front: tuple[FrozenTrial, ...]
+    """Trials that no other one beats in every objective; with one objective the best trial alone."""
+
+    best: FrozenTrial | None
+    default: FrozenTrial | None
+    """The trial that ran the default config, if it completed."""
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Trials by state in lower case; failed attempts that were queued again count as `requeued`."""
+        return Counter(
+            "requeued" if "requeued_as" in trial.user_attrs else trial.state.name.lower() for trial in self.trials
+        )
+
+    @property
+    def default_value(self) -> float | None:
+        """The default config's value in the first metric."""
+        return None if self.default is None else first_value(self.default)
+
+    @property
+    def improvement(self) -> float | None:
+        """By how much the best trial is better than the default in the first metric; positive is better."""
+        if self.best is None or self.default is None:
+            return None
+        difference = first_value(self.best) - first_value(self.default)
+        return difference if self.directions[0] == "maximize" else -difference
+
+
+def outcome_of(study: optuna.Study, metric_names: Sequence[str]) -> Outcome:
+    """Read the study once and judge it."""
+    trials = tuple(study.get_trials(deepcopy=False))
+    directions = tuple(direction.name.lower() for direction in study.directions)
+    completed = tuple(trial for trial in trials if trial.state is TrialState.COMPLETE and _finite(trial))
+    candidates = tuple(filter(is_feasible, completed)) or completed
+    front = _pareto_front(candidates, directions)
+    return Outcome(
+        trials=trials,
+        directions=directions,
+        metric_names=tuple(metric_names),
+        completed=completed,
+        front=front,
+        best=min(front, key=lambda trial: (_losses(trial, directions)[0], trial.number), default=None),
+        default=_default_trial(trials, completed),
+    )
+
+
+def first_value(trial: FrozenTrial) -> float:
+    """The value of a completed trial in the first metric."""
+    return float(trial.values[0])
+
+
+def is_feasible(trial: FrozenTrial) -> bool:
+    """Whether the trial keeps all constraints, for example the least number of trades."""
+    return all(value <= 0.0 for value in trial.constraints.values())
+
+
+def duration_s(trial: FrozenTrial) -> float | None:
+    """Seconds from start to end; None for a trial that has not ended."""
+    return trial.duration.total_seconds() if trial.duration is not None else None
+
+
+def metrics_of(trial: FrozenTrial) -> dict[str, float]:
+    """The finite metrics of the trial's last evaluation; empty where there was none."""
+    metrics = trial.user_attrs.get("metrics")
+    told = metrics.items() if isinstance(metrics, dict) else ()
+    return {name: value for name, value in told if isinstance(value, (int, float)) and math.isfinite(value)}
+
+
+def speed(trials: Iterable[FrozenTrial]) -> float | None:
+    """Environment steps per second of a worker, over all trials that tell both; None where none does."""
+    both = [(trial.user_attrs.get("env_steps"), duration_s(trial)) for trial in trials]
+    told = [(steps, seconds) for steps, seconds in both if isinstance(steps, int) and seconds]
+    return sum(steps for steps, _ in told) / sum(seconds for _, seconds in told) if told else None
+
+
+def remarks(outcome: Outcome, *, min_trades: int = 0) -> list[str]:
+    """Honest sentences about the result, the most important first."""
+    if outcome.best is None:
+        return ["No trial has completed with a finite value, so there is no best trial."]
+    said = [_beside_the_default(outcome), *_what_the_best_does(outcome.best, min_trades), _selection(outcome)]
+    return [sentence for sentence in said if sentence]
+
+
+def _beside_the_default(outcome: Outcome) -> str:
+    if outcome.default is None or outcome.improvement is None or outcome.best is None:
+        return "The default config did not complete, so there is nothing to compare the best trial with."
+    if len(outcome.completed) == 1:
+        return "Only the default config has completed."
+    if outcome.best.number == outcome.default.number:
+        return "No trial beat the default config: keep it."
+    if outcome.improvement <= 0:
+        return "The best trial is no better than the default config: keep the default."
+    return ""
+
+
+def _what_the_best_does(best: FrozenTrial, min_trades: int) -> list[str]:
+    metrics, said = metrics_of(best), []
+    trades = metrics.get("n_trades")
+    if trades == 0:
+        said.append("The best trial makes no trade: its value is that of doing nothing.")
+    elif trades is not None and trades < min_trades:
+        said.append(f"The best trial makes {trades:g} trades, fewer than evaluation.min_trades {min_trades}.")
+    if not is_feasible(best):
+        said.append("No completed trial keeps the study's constraints, the best one included.")
+    if metrics.get("total_return", 0.0) < 0:
+        said.append("The best trial loses money on validation.")
+    return said
+
+
+def _selection(outcome: Outcome) -> str:
+    """Choosing the best of many noisy scores picks luck too; the more trials, the more of it."""
+    many = len(outcome.completed)
+    if many == 1:
+        return "One completed trial, scored on validation data, is no evidence of an edge."
+    return (
+        f"The best of {many} completed trials was chosen on the validation data that it is scored on, which "
+        "makes it look better than it is: this is no evidence of an edge until the sealed test is opened."
+    )
+
+
+def _finite(trial: FrozenTrial) -> bool:
+    return all(math.isfinite(value) for value in trial.values)
+
+
+def _losses(trial: FrozenTrial, directions: Sequence[str]) -> tuple[float, ...]:
+    """The values with their signs turned so that less is better."""
+    return tuple(
+        -value if direction == "maximize" else value for value, direction in zip(trial.values, directions, strict=True)
+    )
+
+
+def _pareto_front(trials: Sequence[FrozenTrial], directions: Sequence[str]) -> tuple[FrozenTrial, ...]:
+    losses = {trial.number: _losses(trial, directions) for trial in trials}
+    if len(directions) == 1:
+        best = min(trials, key=lambda trial: (losses[trial.number], trial.number), default=None)
+        return () if best is None else (best,)
+    return tuple(
+        trial for trial in trials if not any(_dominates(other, losses[trial.number]) for other in losses.values())
+    )
+
+
+def _dominates(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+    return a != b and all(x <= y for x, y in zip(a, b, strict=True))
+
+
+def _default_trial(trials: Sequence[FrozenTrial], completed: Sequence[FrozenTrial]) -> FrozenTrial | None:
+    """The completed trial marked `default` (trial 0 where none is), or what it was queued again as."""
+    first_attempt = {trial.number: trial.user_attrs.get("requeue_of") for trial in trials}
+    marked = {trial.number for trial in trials if trial.user_attrs.get("default") is True} or {0}
+
+    def is_default(number: int) -> bool:
+        seen: set[int] = set()
+        while number not in marked:
+            seen.add(number)
+            earlier = first_attempt.get(number)
+            if not isinstance(earlier, int) or earlier in seen:
+                return False
+            number = earlier
+        return True
+
+    return next((trial for trial in reversed(completed) if is_default(trial.number)), None)

@@ -1,0 +1,192 @@
+"""What is printed when a run ends, and by `best STUDY`: the result beside the default config, honestly.
+
+Data goes to the console that the caller gives (stdout); nothing here computes, `outcome` does.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import optuna
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from fxai.config.load import get_dotted
+from fxai.report.outcome import Outcome, duration_s, metrics_of, outcome_of, remarks, speed
+from fxai.report.results import best_config_path
+from fxai.report.terminal import make_console
+from fxai.report.text import NOTHING, clean, duration, metric, number, signed
+from fxai.secrets import redact_url
+
+if TYPE_CHECKING:
+    from fxai.study.spec import StudySpec
+
+DEFAULT_STORAGE = "sqlite:///optuna_studies.db"
+DEFAULT_RESULTS = Path("optuna_results")
+"""What the commands use where they are not told; a test compares them with the command line's."""
+
+MAIN_METRICS = ("mean_reward", "total_return", "sharpe", "max_drawdown", "n_trades", "turnover")
+"""Shown for best and default whatever the study optimises."""
+
+
+def print_summary(
+    study: optuna.Study,
+    spec: StudySpec,
+    folder: Path,
+    paths: Sequence[Path],
+    *,
+    elapsed_s: float | None = None,
+    interrupted: bool = False,
+    console: Console | None = None,
+) -> None:
+    """Print the end of a run: trials, best beside default, what to make of it, files, and what to do next.
+
+    Args:
+        study: the study as it is now.
+        spec: its spec.
+        folder: the study's results folder.
+        paths: files written, to be named.
+        elapsed_s: seconds of this run; None leaves it out.
+        interrupted: the run was stopped before its budget was used up.
+        console: where to print; stdout by default.
+    """
+    console = console if console is not None else make_console()
+    outcome = outcome_of(study, spec.metric_names)
+    console.print()
+    _print_trials(console, outcome, spec, elapsed_s, interrupted)
+    _print_result(console, outcome, spec)
+    if paths:
+        _print_list(console, "written", [(str(path), "") for path in paths])
+    again = [(f"poe optuna-best {shlex.quote(spec.study_name)}{_places(spec, folder)}", "see this again")]
+    _print_list(console, "next", [*again, *next_commands(outcome, spec, folder)])
+
+
+def print_best(study: optuna.Study, spec: StudySpec, folder: Path, *, console: Console | None = None) -> None:
+    """Print the best parameters beside the defaults, and where the config that trains them is."""
+    console = console if console is not None else make_console()
+    outcome = outcome_of(study, spec.metric_names)
+    console.print(Text(f"study {clean(spec.study_name)}", style="bold"))
+    _print_result(console, outcome, spec)
+    _print_list(console, "next", next_commands(outcome, spec, folder))
+
+
+def next_commands(outcome: Outcome, spec: StudySpec, folder: Path) -> list[tuple[str, str]]:
+    """Commands worth trying now, each with what it does."""
+    commands = []
+    if outcome.best is not None:
+        config, out = best_config_path(spec, folder), folder / "best"
+        seeds = outcome.best.params.get("training.n_seeds", spec.base.training.n_seeds)
+        weights = out / ("weights.safetensors" if seeds == 1 else "weights_0.safetensors")
+        train = f"poe train --config {shlex.quote(str(config))}"
+        backtest = f"poe backtest --config {shlex.quote(str(config))} --weights {shlex.quote(str(weights))}"
+        commands += [(f"{train} --out {shlex.quote(str(out))}", "train the best config"), (backtest, "and trade it")]
+    return [*commands, (f"poe optuna-dashboard{_storage(spec)}", "look at every trial in the browser")]
+
+
+def _storage(spec: StudySpec) -> str:
+    """The option that names the study's database; a password in it stays hidden and is the user's to fill in."""
+    return "" if spec.storage == DEFAULT_STORAGE else f" --storage {shlex.quote(redact_url(spec.storage))}"
+
+
+def _places(spec: StudySpec, folder: Path) -> str:
+    results = "" if folder.parent == DEFAULT_RESULTS else f" --results-dir {shlex.quote(str(folder.parent))}"
+    return _storage(spec) + results
+
+
+def _print_trials(
+    console: Console, outcome: Outcome, spec: StudySpec, elapsed_s: float | None, interrupted: bool
+) -> None:
+    counts = outcome.counts
+    done = counts["complete"] + counts["pruned"] + counts["fail"]
+    told = [f"{counts['complete']} complete", f"{counts['pruned']} pruned", f"{counts['fail']} failed"]
+    told += [f"{counts[state]} {state}" for state in ("running", "waiting", "requeued") if counts[state]]
+    in_trials = sum(duration_s(trial) or 0.0 for trial in outcome.trials)
+    times = [f"{duration(in_trials)} in trials"]
+    if elapsed_s is not None:
+        times.insert(0, f"{duration(elapsed_s)} this run")
+    steps = speed(outcome.trials)
+    how = ", interrupted: the same command goes on where it stopped" if interrupted else ""
+    console.print(Text(f"study {clean(spec.study_name)}{how}", style="bold"))
+    _print_facts(
+        console,
+        [
+            ("trials", f"{done} of {spec.n_trials}: {', '.join(told)}"),
+            ("time", ", ".join(times)),
+            ("speed", NOTHING if steps is None else f"{steps:,.0f} env steps/s per worker"),
+        ],
+    )
+
+
+def _print_result(console: Console, outcome: Outcome, spec: StudySpec) -> None:
+    best = outcome.best
+    if best is not None:
+        name = clean(outcome.metric_names[0])
+        value = f"{name} {number(best.values[0])} ({outcome.directions[0]}) in trial {best.number}"
+        if outcome.improvement is not None and best is not outcome.default:
+            value += f", {signed(outcome.improvement)} better than the default" if outcome.improvement > 0 else ""
+        facts = [("best", value)]
+        if len(outcome.directions) > 1:
+            front = ", ".join(str(trial.number) for trial in outcome.front)
+            facts.append(("front", f"trials {front}; the best by {name} is shown"))
+        _print_facts(console, facts)
+        _print_table(console, "parameter", _parameter_rows(outcome, spec))
+        _print_table(console, "on validation", _metric_rows(outcome))
+    console.print()
+    for sentence in remarks(outcome, min_trades=spec.base.evaluation.min_trades):
+        console.print(Text(clean(sentence, 1000)))
+
+
+def _parameter_rows(outcome: Outcome, spec: StudySpec) -> list[tuple[str, str, str]]:
+    if outcome.best is None:
+        return []
+    defaults = {name: get_dotted(spec.base, name) for name in outcome.best.params}
+    return [(clean(name), number(value), number(defaults[name])) for name, value in outcome.best.params.items()]
+
+
+def _metric_rows(outcome: Outcome) -> list[tuple[str, str, str]]:
+    if outcome.best is None:
+        return []
+    told = [
+        {**metrics_of(trial), **dict(zip(outcome.metric_names, trial.values, strict=True))} if trial else {}
+        for trial in (outcome.best, outcome.default)
+    ]
+    names = dict.fromkeys([*outcome.metric_names, *MAIN_METRICS])
+    return [
+        (clean(name), metric(name, told[0].get(name)), metric(name, told[1].get(name)))
+        for name in names
+        if name in told[0]
+    ]
+
+
+def _print_facts(console: Console, facts: Sequence[tuple[str, str]]) -> None:
+    for name, value in facts:
+        console.print(Text(f"{name:<8}{value}"))
+
+
+def _print_table(console: Console, title: str, rows: Sequence[tuple[str, str, str]]) -> None:
+    if not rows:
+        return
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column(title, overflow="fold")
+    table.add_column("best", justify="right", overflow="fold")
+    table.add_column("default", justify="right", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    console.print()
+    console.print(table)
+
+
+def _print_list(console: Console, title: str, items: Sequence[tuple[str, str]]) -> None:
+    """One item a line, never broken, so that it can be copied; what it does is said where there is room."""
+    console.print()
+    console.print(Text(title, style="bold"))
+    for item, what in items:
+        line = f"  {clean(item, 4000)}"
+        if what and len(line) + len(what) + 4 <= console.width:
+            line += f"  # {what}"
+        console.print(Text(line), soft_wrap=True)

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from fxai.report.frame import broken_name, finished_line, frame
+from fxai.report.progress import RunProgress
+from fxai.report.terminal import make_console
+
+PARAMS = {
+    "training.learning_rate": 0.00032,
+    "model.d_model": 128,
+    "training.gamma": 0.97,
+    "training.clip_epsilon": 0.2,
+    "training.entropy_coef": 0.0123,
+    "env.reward.drawdown_penalty_coefficient": 0.5,
+    "training.use_lr_annealing": True,
+    "model.activation": "gelu",
+}
+
+
+def running(n_rows: int = 3, params: dict[str, Any] | None = None, **changes: Any) -> RunProgress:
+    """`n_rows` trials: the last is running, the one before failed, the others are complete."""
+    settings: dict[str, Any] = {"n_trials": 50, "finished": 2, "best": None, "direction": "maximize", **changes}
+    progress = RunProgress(**settings, clock=lambda: 0.0)
+    for number in range(n_rows):
+        event: dict[str, Any] = {"number": number, "worker": 0}
+        progress.apply({"kind": "trial_started", "params": PARAMS if params is None else params, **event})
+        shown = {"step": 6, "total_steps": 30, "value": -0.001 * number, "env_steps_per_s": 28412.0}
+        progress.apply({"kind": "report", **shown, **event})
+        if number < n_rows - 1:
+            state = "FAIL" if number == n_rows - 2 and n_rows > 2 else "COMPLETE"
+            end = {"state": state, "value": 0.4 - 0.01 * number, "error": "oom", "duration_s": 60.0}
+            progress.apply({"kind": "trial_finished", **end, **event})
+    return progress
+
+
+def drawn(progress: RunProgress, width: int, height: int = 40, **console: Any) -> list[str]:
+    out = io.StringIO()
+    screen = Console(file=out, width=width, height=height, force_terminal=True, color_system=None, **console)
+    screen.print(frame(progress, "fx_ai_quick · maximize mean_reward", "mean_reward", width=width, height=height))
+    return [line.rstrip() for line in out.getvalue().splitlines()]
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
+def test_no_line_is_longer_than_the_terminal_and_none_is_wrapped(width: int) -> None:
+    lines = drawn(running(12), width)
+    assert max(map(len, lines)) <= width
+    # the trials shown, one line each: 10 of 12
+    assert sum(line.strip().startswith(tuple("0123456789")) and "complete" in line for line in lines[5:]) == 8
+
+
+@pytest.mark.parametrize("height", [12, 15, 24, 40])
+def test_the_picture_is_lower_than_the_terminal(height: int) -> None:
+    assert len(drawn(running(30), 80, height)) < height
+
+
+def test_wide_terminals_show_every_parameter() -> None:
+    text = "\n".join(drawn(running(), 200))
+    for part in ("learning_", "d_model", "gamma", "epsilon", "drawdown_", "activation", "gelu", "true", "0.00032"):
+        assert part in text
+    assert "not shown" not in text
+
+
+def test_narrow_terminals_name_the_parameters_that_they_have_no_room_for() -> None:
+    lines = drawn(running(), 80)
+    assert "0.00032" in "\n".join(lines)
+    assert lines[-1].startswith("not shown for want of width: drawdown_penalty_coefficient")
+    assert "…" not in "\n".join(lines[5:-1])  # nothing inside the table is cut
+
+
+def test_heading_counts_and_estimate() -> None:
+    lines = drawn(running(4), 120)
+    # 2 before + 3 finished of 50; 45 trials left × 60 s, one worker = 45 min
+    assert lines[0] == "fx_ai_quick · maximize mean_reward"
+    assert lines[1].startswith("5 of 50 trials ━")
+    assert lines[1].endswith("0.0s elapsed, about 45m 00s left")
+    assert lines[2].startswith("best 0.4 in trial 0: learning_rate=0.00032 d_model=128")
+    assert lines[3] == "2 complete · 0 pruned · 1 failed · 2 before this run · 28,412 env steps/s"
+
+
+def test_states_are_words() -> None:
+    text = "\n".join(drawn(running(4), 120))
+    for word in ("complete", "failed", "running"):
+        assert word in text
+
+
+def test_before_the_first_event() -> None:
+    lines = drawn(running(0, finished=0), 80)
+    assert len(lines) == 4
+    assert lines[1].endswith("time left not known yet")
+    assert lines[2] == "waiting for the first trial to start"
+    assert drawn(running(1), 80)[2] == "no completed trial yet"
+
+
+def test_best_of_an_earlier_run_is_shown_without_parameters() -> None:
+    assert drawn(running(0, best=(1, 0.25)), 80)[2] == "best 0.25 in trial 1"
+
+
+def test_several_objectives() -> None:
+    assert "several objectives: no single best" in drawn(running(2, direction="maximize, minimize"), 80)
+
+
+def test_parameters_that_only_some_trials_have_leave_a_blank() -> None:
+    progress = running(1, params={"model.kind": "transformer"})
+    progress.apply({"kind": "trial_started", "number": 1, "worker": 1, "params": {"model.n_heads": 4}})
+    lines = drawn(progress, 100)
+    assert [line.split()[-1] for line in lines[-2:]] == ["transformer", "4"]
+
+
+def test_hostile_names_and_values_are_shown_not_obeyed() -> None:
+    lines = drawn(running(2, params={"[red]x[/red]": "\x1b[2J[bold]"}), 120)
+    text = "\n".join(lines)
+    assert "\x1b" not in text
+    assert "[red]x[/red]" in text
+    assert "\\x1b[2J[bold]" in text
+
+
+def test_frame_in_ascii_where_the_terminal_has_no_unicode() -> None:
+    raw = io.BytesIO()
+    console = make_console(io.TextIOWrapper(raw, encoding="ascii"), width=80)
+    console.print(frame(running(2), "s", "m", width=80, height=24))
+    text = raw.getvalue().decode("ascii")
+    assert "1 complete | 0 pruned" in text
+    assert "----" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "lines"),
+    [
+        ("learning_rate", 9, ["learning_", "rate"]),
+        ("d_model", 9, ["d_model"]),
+        ("activity_bonus_per_trade", 10, ["activity_", "bonus_per_", "trade"]),
+        ("reward.scale", 8, ["reward.", "scale"]),
+        ("activation", 4, ["activation"]),
+        ("", 5, [""]),
+    ],
+)
+def test_broken_name(name: str, width: int, lines: list[str]) -> None:
+    assert broken_name(name, width) == lines
+
+
+def test_finished_line_says_what_became_of_the_trial_and_what_is_left() -> None:
+    progress = running(4)
+    assert finished_line(progress, progress.rows[0], "mean_reward") == (
+        "trial 0 complete after 1m 00s: mean_reward 0.4 (oom); best 0.4 in trial 0; 5 of 50 done; about 45m 00s left"
+    )

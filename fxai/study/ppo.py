@@ -19,6 +19,7 @@ from fxai.study.objective import Report, TrialRequest
 
 def objective(request: TrialRequest) -> Iterator[Report]:
     """One trial: `n_seeds` members trained as one population, their mean score reported."""
+    use_one_core()
     config = request.config
     market = _market(config.data, bars_for_an_episode(config))
     assert market.train is not None
@@ -30,6 +31,16 @@ def objective(request: TrialRequest) -> Iterator[Report]:
     with closing(train(members, seeds, market.train, evaluate)) as training:
         for progress in training:
             yield as_report(progress, device)
+
+
+def use_one_core() -> None:
+    """One thread for this process.
+
+    The matrices are small: a second thread gains a fifth on an idle machine and costs a factor of ten on a busy
+    one, where each of thousands of short parallel regions waits for the core that is taken (docs/decisions.md).
+    More cores are used by more workers.
+    """
+    torch.set_num_threads(1)
 
 
 def bars_for_an_episode(config: TrialConfig) -> int:

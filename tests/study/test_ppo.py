@@ -1,0 +1,97 @@
+"""The PPO objective on bundled rates: reports, the floor of a diverged training, the ruler."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fxai.config import TrialConfig
+from fxai.config.metrics import FLOOR, METRIC_NAMES
+from fxai.errors import DataError
+from fxai.study.objective import DEFAULT_OBJECTIVE, TrialRequest, load_objective
+from fxai.study.ppo import objective
+
+
+def config(**sections: dict[str, Any]) -> TrialConfig:
+    """Two pairs and a training of a second."""
+    base: dict[str, dict[str, Any]] = {
+        "data": {"source": "ecb", "instruments": ["EURUSD", "USDJPY"]},
+        "env": {"execution": "next_close", "max_episode_steps": 64},
+        "model": {"window": 8, "d_model": 8, "n_heads": 2, "head_width": 8, "n_layers": 1},
+        "training": {
+            "n_segments": 4,
+            "accounts_per_segment": 2,
+            "rollout_steps": 32,
+            "batch_size": 128,
+            "n_epochs": 1,
+            "total_updates": 3,
+            "eval_frequency": 2,
+            "eval_episodes": 4,
+            "device": "cpu",
+        },
+    }
+    for name, values in sections.items():
+        base[name] = {**base[name], **values}
+    return TrialConfig.model_validate(base)
+
+
+def request(own: TrialConfig, folder: Path, ruler: TrialConfig | None = None, seed: int = 1) -> TrialRequest:
+    return TrialRequest(number=0, config=own, ruler=ruler or own, seed=seed, folder=folder)
+
+
+def test_the_default_objective_is_this_one():
+    assert load_objective(DEFAULT_OBJECTIVE) is objective
+
+
+def test_reports_every_update_and_scores_on_schedule(tmp_path):
+    reports = list(objective(request(config(), tmp_path)))
+    assert [r.step for r in reports] == [1, 2, 3]
+    assert [r.metrics is not None for r in reports] == [False, True, True]
+    # 4 segments × 2 accounts × 32 steps
+    assert [r.env_steps for r in reports] == [256, 512, 768]
+    assert set(reports[-1].metrics) == set(METRIC_NAMES)
+    assert reports[-1].failure is None
+    assert reports[-1].device == "cpu"
+
+
+def test_the_same_seed_scores_the_same_and_another_does_not(tmp_path):
+    scores = [list(objective(request(config(), tmp_path, seed=s)))[-1] for s in (1, 1, 2)]
+    assert scores[0] == scores[1]
+    assert scores[0].train != scores[2].train
+
+
+def test_a_diverged_training_ends_with_finite_floor_values_and_its_reason(tmp_path):
+    wild = config(training={"learning_rate": 1e30, "max_grad_norm": 1e30})
+    *_, last = objective(request(wild, tmp_path))
+    assert last.failure is not None
+    assert "not finite at update" in last.failure
+    assert last.metrics == FLOOR
+
+
+def test_several_seeds_are_averaged(tmp_path):
+    own = config(training={"n_seeds": 3})
+    *_, last = objective(request(own, tmp_path))
+    assert last.env_steps == 3 * 768
+
+
+def test_what_a_trial_searches_in_env_does_not_change_its_score(tmp_path):
+    # the training differs only in a cost that the ruler does not have; with learning off the policies are equal
+    base = config(training={"learning_rate": 1e-30})
+    dear = config(training={"learning_rate": 1e-30}, env={"spread_bp": 500.0})
+    plain, searched = (list(objective(request(c, tmp_path, ruler=base)))[-1].metrics for c in (base, dear))
+    assert plain == searched
+
+
+def test_closing_the_iterator_ends_the_training(tmp_path):
+    running = objective(request(config(), tmp_path))
+    next(running)
+    running.close()
+    assert list(running) == []
+
+
+def test_too_short_data_is_refused_before_training(tmp_path):
+    own = config(data={"source": "ecb", "instruments": ["EURUSD"], "start": "2026-01-01"})
+    with pytest.raises(DataError, match="EURUSD"):
+        next(objective(request(own, tmp_path)))

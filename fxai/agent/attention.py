@@ -1,9 +1,12 @@
 """Sliding-window attention with rotary positions, in blocks, with its gradient written out.
 
-Axes: B sequences, L rows, M = L − span + 1 rows with a complete span, H heads, E width of a head,
-C chunks of R query rows; a chunk sees R + span − 1 key rows.
+Axes: P population, B sequences, L rows, M = L − span + 1 rows with a complete span, H heads, E width of a head,
+C chunks of R query rows; a chunk sees the S = R + span − 1 rows that end with its last.
 
 A dense L × L score matrix would mostly hold masked entries; here a chunk of queries meets only the keys in its reach.
+A member's sequences are laid end to end and cut into chunks as if they were one, so that chunks of keys are overlapping
+views and nothing is copied.  A row without a complete span sees the end of the sequence before; its output is dropped.
+Between members and heads lie span − 1 rows of zeros: no member sees another.
 One autograd function goes from the projected q, k, v to the mixed values, so that no slice of them is ever
 zero-filled on the way back (decisions.md, "attention").
 """
@@ -11,7 +14,7 @@ zero-filled on the way back (decisions.md, "attention").
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,38 +22,48 @@ from torch import Tensor
 
 @lru_cache(maxsize=32)
 def rotary_factors(rows: int, width: int, device: torch.device, base: float = 10_000.0) -> Tensor:
-    """Unit complex numbers that turn row l's pair e by l · base^(−2e/width), complex64 [rows, 1, 1, width/2]."""
+    """Unit complex numbers that turn row l's pair e by l · base^(−2e/width), complex64 [rows, width/2]."""
     frequency = base ** (-torch.arange(0, width, 2, dtype=torch.float64, device=device) / width)
     angle = torch.arange(rows, dtype=torch.float64, device=device)[:, None] * frequency
-    return torch.polar(torch.ones_like(angle), angle).to(torch.complex64)[:, None, None]
+    return torch.polar(torch.ones_like(angle), angle).to(torch.complex64)
 
 
-def sliding_attention(qkv_BL3HE: Tensor, span: int) -> Tensor:
+def sliding_attention(qkv_PBL3HE: Tensor, span: int) -> Tensor:
     """Attend from every row with a complete span to its `span` latest rows, itself included.
 
     Args:
-        qkv_BL3HE: queries, keys and values of each row, unrotated.
+        qkv_PBL3HE: queries, keys and values of each row, unrotated.
         span: rows seen, at least 1.
 
     Returns:
-        [B, L − span + 1, H, E].
+        [P, B, L − span + 1, H · E].
     """
-    factors = rotary_factors(qkv_BL3HE.shape[1], qkv_BL3HE.shape[-1], qkv_BL3HE.device)
-    out: Tensor = _SlidingAttention.apply(qkv_BL3HE, factors, span)  # type: ignore[no-untyped-call]
+    factors = _query_and_key_factors(qkv_PBL3HE.shape[2], qkv_PBL3HE.shape[-1], qkv_PBL3HE.device)
+    out: Tensor = _SlidingAttention.apply(qkv_PBL3HE, factors, span)  # type: ignore[no-untyped-call]
     return out
 
 
-def _turn(x_BL2HE: Tensor, factors: Tensor) -> Tensor:
-    """Rotate neighbouring pairs of each head by the row's angle."""
-    pairs = torch.view_as_complex(x_BL2HE.reshape(*x_BL2HE.shape[:-1], -1, 2))
-    return torch.view_as_real(pairs * factors).flatten(-2)
+@lru_cache(maxsize=32)
+def _query_and_key_factors(rows: int, width: int, device: torch.device) -> Tensor:
+    """Rotary factors of queries, which also carry the scores' 1/√E, and of keys, [2, 1, 1, 1, rows, width/2]."""
+    factors = rotary_factors(rows, width, device)
+    return torch.stack([factors * width**-0.5, factors])[:, None, None, None]
+
+
+def _pairs(x: Tensor) -> Tensor:
+    """Neighbouring entries of the last axis as one complex number, a view."""
+    return torch.view_as_complex(x.view(*x.shape[:-1], -1, 2))
 
 
 @lru_cache(maxsize=256)
 def _chunk_rows(rows: int, span: int) -> int:
-    """Rows of a chunk, at least span − 1, that make the fewest scores."""
-    sizes = range(max(span - 1, min(16, rows), 1), max(rows, span - 1, 1) + 1)
-    return min(sizes, key=lambda r: -(-rows // r) * r * (r + span - 1))
+    """Rows of a chunk.
+
+    Twice the reach is the fewest scores for the fewest chunks; a softmax over a multiple of 8 entries is a third
+    faster, since a vector of 8 leaves no rest.
+    """
+    seen = -(-max(3 * span // 2, 16) // 8) * 8
+    return max(min(seen - span + 1, rows), 1)
 
 
 @lru_cache(maxsize=64)
@@ -61,64 +74,105 @@ def _band(chunk: int, span: int, device: torch.device) -> Tensor:
     return torch.zeros(chunk, chunk + span - 1, device=device).masked_fill((j < i) | (j >= i + span), -torch.inf)
 
 
+class _Sizes(NamedTuple):
+    """How q, k and v of all heads lie in one store: [3, P, H, rows, E], then span − 1 rows to spare."""
+
+    population: int
+    batch: int
+    length: int
+    heads: int
+    width: int
+    span: int
+    chunk: int
+    """R"""
+    rows: int
+    """Rows of a head, a multiple of R: span − 1 zeros, the sequences, zeros to fill."""
+
+    @property
+    def chunks(self) -> int:
+        """Chunks of all members and heads."""
+        return self.population * self.heads * self.rows // self.chunk
+
+    def store(self, like: Tensor) -> Tensor:
+        """Zeros of the store's size, flat."""
+        return like.new_zeros(3 * self.chunks * self.chunk * self.width + (self.span - 1) * self.width)
+
+    def sequences(self, store: Tensor) -> Tensor:
+        """View of the sequences' rows, [3, P, H, B, L, E]."""
+        shape = (3, self.population, self.heads, self.rows, self.width)
+        laid = store[: 3 * self.chunks * self.chunk * self.width].view(shape)
+        begin = self.span - 1
+        flat = laid[:, :, :, begin : begin + self.batch * self.length]
+        return flat.view(*flat.shape[:3], self.batch, self.length, self.width)
+
+    def queries(self, store: Tensor) -> Tensor:
+        """View of the chunks of queries, [C, R, E]."""
+        return self._windows(store, self.chunk, (self.span - 1) * self.width)
+
+    def seen(self, store: Tensor, which: int) -> Tensor:
+        """View of what the chunks see of keys (1) or values (2), overlapping, [C, S, E]."""
+        return self._windows(store, self.chunk + self.span - 1, which * self.chunks * self.chunk * self.width)
+
+    def _windows(self, store: Tensor, rows: int, offset: int) -> Tensor:
+        strides = (self.chunk * self.width, self.width, 1)
+        return store.as_strided((self.chunks, rows, self.width), strides, offset)
+
+    def complete(self, x_CRE: Tensor) -> Tensor:
+        """View of the rows with a complete span out of chunks of queries, [P, B, M, H, E]."""
+        laid = x_CRE.view(self.population, self.heads, self.rows, self.width)[:, :, : self.batch * self.length]
+        split = laid.view(*laid.shape[:2], self.batch, self.length, self.width)
+        return split[:, :, :, self.span - 1 :].permute(0, 2, 3, 1, 4)
+
+
 class _SlidingAttention(torch.autograd.Function):
-    """softmax(q kᵀ / √E + band) v in chunks."""
+    """softmax(q kᵀ / √E + band) v in chunks; `factors` hold the 1/√E."""
 
     @staticmethod
     def forward(ctx: Any, qkv: Tensor, factors: Tensor, span: int) -> Tensor:
-        batch, length, _, heads, width = qkv.shape
-        rows = length - span + 1
-        chunk = _chunk_rows(rows, span)
-        chunks = -(-rows // chunk)
-        turned = _turn(qkv[:, :, :2], factors)
-        # padded at the end to whole chunks: padded queries are dropped, padded keys masked by causality
-        query = _pad(turned[:, span - 1 :, 0].transpose(1, 2), chunks * chunk)
-        query = query.reshape(batch * heads * chunks, chunk, width)
-        keys, values = (
-            _pad(x.transpose(1, 2), chunks * chunk + span - 1)
-            .unfold(2, chunk + span - 1, chunk)
-            .transpose(-1, -2)
-            .reshape(batch * heads * chunks, chunk + span - 1, width)
-            for x in (turned[:, :, 1], qkv[:, :, 2])
-        )
+        population, batch, length, _, heads, width = qkv.shape
+        chunk = _chunk_rows(batch * length, span)
+        rows = -(-(batch * length + span - 1) // chunk) * chunk
+        sizes = _Sizes(population, batch, length, heads, width, span, chunk, rows)
+        store = sizes.store(qkv)
+        sequences, source = sizes.sequences(store), qkv.permute(3, 0, 4, 1, 2, 5)
+        torch.mul(_pairs(source[:2]), factors, out=_pairs(sequences[:2]))
+        sequences[2] = source[2]
+        keys, values = sizes.seen(store, 1), sizes.seen(store, 2)
         band = _band(chunk, span, qkv.device)
-        weights = torch.baddbmm(band, query, keys.transpose(1, 2), alpha=width**-0.5).softmax(-1)
-        mixed = torch.bmm(weights, values).view(batch, heads, chunks * chunk, width)
-        ctx.save_for_backward(query, keys, values, weights, factors)
-        ctx.sizes = (batch, length, heads, width, span, rows, chunk, chunks)
-        return mixed[:, :, :rows].transpose(1, 2)
+        weights = torch.baddbmm(band, sizes.queries(store), keys.transpose(1, 2)).softmax(-1)
+        mixed = sizes.complete(torch.bmm(weights, values))
+        ctx.save_for_backward(store, weights, factors)
+        ctx.sizes = sizes
+        return mixed.reshape(population, batch, length - span + 1, heads * width)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None, None]:
-        query, keys, values, weights, factors = ctx.saved_tensors
-        batch, length, heads, width, span, rows, chunk, chunks = ctx.sizes
-        grad = _pad(grad_outputs[0].transpose(1, 2), chunks * chunk).reshape(batch * heads * chunks, chunk, width)
-        d_values = torch.bmm(weights.transpose(1, 2), grad)
-        d_weights = torch.bmm(grad, values.transpose(1, 2))
-        d_scores = torch._softmax_backward_data(d_weights, weights, -1, weights.dtype).mul_(width**-0.5)
-        d_query = torch.bmm(d_scores, keys).view(batch, heads, chunks * chunk, width)[:, :, :rows]
-        d_keys = torch.bmm(d_scores.transpose(1, 2), query)
-        d_qkv = query.new_empty(batch, length, 3, heads, width)
-        d_qkv[:, : span - 1, 0] = 0
-        d_qkv[:, span - 1 :, 0] = d_query.transpose(1, 2)
-        shape = (batch, heads, chunks, chunk + span - 1, width)
-        for place, part in ((1, d_keys), (2, d_values)):
-            d_qkv[:, :, place] = _overlap_add(part.view(shape), chunk)[:, :, :length].transpose(1, 2)
-        d_qkv[:, :, :2] = _turn(d_qkv[:, :, :2], factors.conj())
+        store, weights, factors = ctx.saved_tensors
+        s: _Sizes = ctx.sizes
+        grad = store.new_zeros(s.chunks, s.chunk, s.width)
+        complete = s.complete(grad)
+        complete.copy_(grad_outputs[0].view(complete.shape))
+        d_weights = torch.bmm(grad, s.seen(store, 2).transpose(1, 2))
+        d_scores = torch._softmax_backward_data(d_weights, weights, -1, weights.dtype)
+        d_store = torch.empty_like(store)
+        # what is written beyond a head's last row lies in the zeros before the next head's first, which are not read
+        torch.bmm(d_scores, s.seen(store, 1), out=s.queries(d_store))
+        parts = store.new_empty(2, s.chunks, s.chunk + s.span - 1, s.width)
+        torch.bmm(d_scores.transpose(1, 2), s.queries(store), out=parts[0])
+        torch.bmm(weights.transpose(1, 2), grad, out=parts[1])
+        begin, count = s.chunks * s.chunk * s.width, 2 * s.chunks
+        _overlap_add(parts.flatten(0, 1), d_store[begin : 3 * begin].view(count, s.chunk, s.width))
+        turned = s.sequences(d_store)
+        _pairs(turned[:2]).mul_(factors.conj())
+        d_qkv = store.new_empty(s.population, s.batch, s.length, 3, s.heads, s.width)
+        d_qkv.permute(3, 0, 4, 1, 2, 5).copy_(turned)
         return d_qkv, None, None
 
 
-def _pad(x_BHLE: Tensor, rows: int) -> Tensor:
-    """Zeros after the last row up to `rows`."""
-    missing = rows - x_BHLE.shape[2]
-    return torch.nn.functional.pad(x_BHLE, (0, 0, 0, missing)) if missing else x_BHLE
-
-
-def _overlap_add(blocks_BHCRE: Tensor, stride: int) -> Tensor:
-    """Undo `unfold`: sum blocks that overlap by less than a stride, [B, H, C·stride + overlap, E]."""
-    batch, heads, chunks, size, width = blocks_BHCRE.shape
-    overlap = size - stride
-    out = torch.zeros(batch, heads, chunks + 1, stride, width, dtype=blocks_BHCRE.dtype, device=blocks_BHCRE.device)
-    out[:, :, :-1] = blocks_BHCRE[..., :stride, :]
-    out[:, :, 1:, :overlap] += blocks_BHCRE[..., stride:, :]
-    return out.view(batch, heads, -1, width)
+def _overlap_add(blocks_CSE: Tensor, out_CRE: Tensor) -> None:
+    """Undo overlapping views: sum blocks of S rows that begin R rows apart; what overlaps the end is dropped."""
+    size, stride = blocks_CSE.shape[1], out_CRE.shape[1]
+    out_CRE.copy_(blocks_CSE[:, :stride])
+    for back in range(1, -(-size // stride)):
+        part = blocks_CSE[:-back, back * stride : (back + 1) * stride]
+        out_CRE[back:, : part.shape[1]] += part

@@ -25,13 +25,7 @@ def gae(
     """
     discount = gamma_P11 * ~terminated_TPSK
     delta = reward_TPSK + discount * value_TPSK[1:] - value_TPSK[:-1]
-    decay = discount * lambda_P11
-    advantage = torch.empty_like(delta)
-    running = torch.zeros_like(delta[0])
-    for t in range(len(delta) - 1, -1, -1):
-        running = delta[t] + decay[t] * running
-        advantage[t] = running
-    return advantage
+    return decayed_sums(delta, discount * lambda_P11)
 
 
 def discounted_returns(reward_TPSK: Tensor, terminated_TPSK: Tensor, gamma_P11: Tensor, carried_PSK: Tensor) -> Tensor:
@@ -43,10 +37,21 @@ def discounted_returns(reward_TPSK: Tensor, terminated_TPSK: Tensor, gamma_P11: 
     Returns:
         [T, P, S, K]; R restarts at 0 after a termination.
     """
-    returns = torch.empty_like(reward_TPSK)
-    running = carried_PSK
-    for t in range(len(reward_TPSK)):
-        running = running * gamma_P11 + reward_TPSK[t]
-        returns[t] = running
-        running = running * ~terminated_TPSK[t]
-    return returns
+    going_on = gamma_P11 * ~terminated_TPSK
+    first = reward_TPSK[:1] + gamma_P11 * carried_PSK
+    decay = torch.cat([torch.zeros_like(going_on[:1]), going_on[:-1]])
+    # forwards in time is backwards in reversed time
+    return decayed_sums(torch.cat([first, reward_TPSK[1:]]).flip(0), decay.flip(0)).flip(0)
+
+
+def decayed_sums(x_T: Tensor, decay_T: Tensor) -> Tensor:
+    """y_t = x_t + decay_t · y_{t+1}, with y = 0 beyond the end, in log₂ T rounds over all T at once.
+
+    After the round of stride s each y_t holds its next 2s terms, and decay_t the product of as many decays.
+    """
+    sums, decay, stride = x_T.clone(), decay_T, 1
+    while stride < len(sums):
+        sums[:-stride] += decay[: len(sums) - stride] * sums[stride:]
+        decay = decay[:-stride] * decay[stride:]
+        stride *= 2
+    return sums

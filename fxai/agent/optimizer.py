@@ -55,6 +55,6 @@ class PopulationAdam:
         self.square_PN.mul_(self.beta2).addcmul_(gradient, gradient, value=1 - self.beta2)
         steps = self.steps_P1.clamp(min=1)
         rate_P1 = (learning_rate_P * alive_P)[:, None] / (1 - self.beta1**steps)
-        denominator = (self.square_PN.sqrt() / (1 - self.beta2**steps).sqrt()).add_(self.eps)
-        self.weights_PN.sub_(rate_P1 * self.mean_PN / denominator)
+        denominator = self.square_PN.sqrt().div_((1 - self.beta2**steps).sqrt()).add_(self.eps)
+        self.weights_PN.sub_((rate_P1 * self.mean_PN).div_(denominator))
         return norm_P, alive_P

@@ -12,6 +12,7 @@ know differences: an embedding does not depend on where the stretch was cut.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -23,7 +24,8 @@ from fxai.config import ModelConfig
 DropoutMasks = list[tuple[Tensor, Tensor]]
 """Per layer, scaled keep-masks [P, B, L_out, D] after attention and after feed-forward."""
 
-_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"gelu": F.gelu, "relu": F.relu, "silu": F.silu}
+# relu works in place: what it is given is always a fresh result that nothing else reads
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"gelu": F.gelu, "relu": torch.relu_, "silu": F.silu}
 
 
 def spans(window: int, n_layers: int) -> list[int]:
@@ -32,11 +34,38 @@ def spans(window: int, n_layers: int) -> list[int]:
     return [base + (layer < extra) + 1 for layer in range(n_layers)]
 
 
-def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """[P, …, in] times [P, in, out], plus [P, out]."""
+def linear(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    activation: Callable[[Tensor], Tensor] | None = None,
+) -> Tensor:
+    """[P, …, in] times [P, in, out], plus [P, out], then the activation."""
     flat = x.reshape(x.shape[0], -1, x.shape[-1])
     out = torch.bmm(flat, weight) if bias is None else torch.baddbmm(bias[:, None], flat, weight)
+    out = out if activation is None else activation(out)
     return out.view(*x.shape[:-1], weight.shape[-1])
+
+
+class _Narrow(torch.autograd.Function):
+    """x · weight + bias for few outputs, laid out [P, out, N].
+
+    A CPU multiplies into a wide and low matrix several times as fast as into a high and narrow one, and the softmax
+    over actions is then over rows that lie side by side.  The gradient is written out, as autograd would make that of
+    x in the other layout.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x_PNH: Tensor, weight_PHO: Tensor, bias_PO: Tensor) -> Tensor:
+        ctx.save_for_backward(x_PNH, weight_PHO)
+        return torch.baddbmm(bias_PO[:, :, None], weight_PHO.transpose(1, 2), x_PNH.transpose(1, 2))
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        x_PNH, weight_PHO = ctx.saved_tensors
+        (grad_PON,) = grad_outputs
+        d_x = torch.bmm(grad_PON.transpose(1, 2), weight_PHO.transpose(1, 2))
+        return d_x, torch.bmm(grad_PON, x_PNH).transpose(1, 2), grad_PON.sum(2)
 
 
 class Policy:
@@ -101,12 +130,11 @@ class Policy:
         population, batch, rows, width = x.shape
         heads = self.config.n_heads
         normed = F.layer_norm(x, (width,))
-        qkv = linear(normed, p[name + "qkv.weight"]).view(population * batch, rows, 3, heads, width // heads)
-        attended = sliding_attention(qkv, span)
-        mixed = linear(attended.reshape(population, batch, -1, width), p[name + "out.weight"])
+        qkv = linear(normed, p[name + "qkv.weight"]).view(population, batch, rows, 3, heads, width // heads)
+        mixed = linear(sliding_attention(qkv, span), p[name + "out.weight"])
         x = x[:, :, span - 1 :] + (mixed if masks is None else mixed * masks[0])
-        hidden = linear(F.layer_norm(x, (width,)), p[name + "up.weight"], p[name + "up.bias"])
-        hidden = _ACTIVATIONS[self.config.activation](hidden)
+        activation = _ACTIVATIONS[self.config.activation]
+        hidden = linear(F.layer_norm(x, (width,)), p[name + "up.weight"], p[name + "up.bias"], activation)
         out = linear(hidden, p[name + "down.weight"], p[name + "down.bias"])
         return x + (out if masks is None else out * masks[1])
 
@@ -125,10 +153,17 @@ class Policy:
             Logits [P, …, K, A] and values [P, …, K].
         """
         p = self.parameters
-        act = _ACTIVATIONS[self.config.activation]
-        hidden = act(linear(account, p["head.account"]) + projected)
-        hidden = act(linear(hidden, p["head.hidden.weight"], p["head.hidden.bias"]))
-        out = linear(hidden, p["head.out.weight"], p["head.out.bias"])
+        activation = _ACTIVATIONS[self.config.activation]
+        shape, width = account.shape[:-1], projected.shape[-1]
+        bars = projected.expand(*shape, width).reshape(shape[0], -1, width)
+        hidden = activation(torch.baddbmm(bars, account.reshape(shape[0], -1, account.shape[-1]), p["head.account"]))
+        hidden = linear(hidden, p["head.hidden.weight"], p["head.hidden.bias"], activation)
+        last = p["head.out.weight"], p["head.out.bias"]
+        if torch.is_grad_enabled():
+            out: Tensor = _Narrow.apply(hidden, *last)  # type: ignore[no-untyped-call]
+            out = out.view(shape[0], -1, *shape[1:]).movedim(1, -1)
+        else:
+            out = linear(hidden, *last).view(*shape, -1)
         return out[..., :-1], out[..., -1]
 
     def gradients(self, loss: Tensor) -> Tensor:

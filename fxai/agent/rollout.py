@@ -94,21 +94,23 @@ class Walker:
 
         state = self._state
         observed, actions, logits_all, values, walked = [], [], [], [], []
-        for t in range(steps):
-            account = env.observe(state, bars[t].close_before)
-            logits, value = policy.head(projected_TPS1H[t], account)
-            action = (logits + noise[t]).argmax(-1)
-            walked.append(step(state, action, bars[t], env.rules))
-            state = renew(walked[-1], self._fresh)
-            observed.append(account)
-            actions.append(action)
-            logits_all.append(logits)
-            values.append(value)
-        values.append(policy.head(projected_TPS1H[steps], env.observe(state, bars[-1].close))[1])
+        # inference tensors cost less for each of the loop's many small operations; what is stacked of them is ordinary
+        with torch.inference_mode():
+            for t in range(steps):
+                account = env.observe(state, bars[t].close_before)
+                logits, value = policy.head(projected_TPS1H[t], account)
+                action = (noise[t] + logits).argmax(-1)
+                walked.append(step(state, action, bars[t], env.rules))
+                state = renew(walked[-1], self._fresh)
+                observed.append(account)
+                actions.append(action)
+                logits_all.append(logits)
+                values.append(value)
+            values.append(policy.head(projected_TPS1H[steps], env.observe(state, bars[-1].close))[1])
         self._state = state
 
         action_PSTK = torch.stack(actions, dim=2)
-        log_probs = torch.log_softmax(torch.stack(logits_all, dim=2), dim=-1)
+        log_probs = torch.log_softmax(torch.stack([x.movedim(-1, 1) for x in logits_all], dim=3), dim=1).movedim(1, -1)
         return Rollout(
             features_PSLF=features,
             account_PSTKO=torch.stack(observed, dim=2),

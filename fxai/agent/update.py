@@ -92,7 +92,8 @@ def ppo_loss(policy: Policy, batch: Batch, weights: LossWeights) -> tuple[Tensor
     """
     embedding = policy.encode(batch.features_PMLF, batch.dropout)
     logits, value = policy.head(policy.project(embedding).unsqueeze(3), batch.account_PMTKO)
-    log_all = torch.log_softmax(logits, dim=-1)
+    # over the axis that the head laid first, where a CPU is several times as fast
+    log_all = torch.log_softmax(logits.movedim(-1, 1), dim=1).movedim(1, -1)
     log_prob = log_all.gather(-1, batch.action[..., None])[..., 0]
     log_ratio = log_prob - batch.log_prob
     return _clipped_loss(log_all, log_ratio, value, batch, weights)
@@ -103,8 +104,10 @@ def _clipped_loss(
 ) -> tuple[Tensor, Tensor]:
     ratio = log_ratio.exp()
     epsilon = weights.clip_epsilon_P[:, None, None, None]
-    clipped = torch.clamp(ratio, 1.0 - epsilon, 1.0 + epsilon)
-    policy_loss_P = -torch.minimum(ratio * batch.advantage, clipped * batch.advantage).flatten(1).mean(1)
+    # min(ρA, clip(ρ)A): from above where A > 0, from below elsewhere
+    gains = batch.advantage > 0
+    clipped = ratio.clamp(torch.where(gains, 0.0, 1.0 - epsilon), torch.where(gains, 1.0 + epsilon, torch.inf))
+    policy_loss_P = -(clipped * batch.advantage).flatten(1).mean(1)
     value_loss_P = 0.5 * (value - batch.target).square().flatten(1).mean(1)
     entropy_P = -(log_all.exp() * log_all).sum(-1).flatten(1).mean(1)
     loss_P = policy_loss_P + weights.value_coef_P * value_loss_P - weights.entropy_coef_P * entropy_P

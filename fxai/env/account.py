@@ -35,6 +35,8 @@ class AccountRules:
     stop_equity_P11: Tensor
     """Equity at or below which an account is stopped."""
     max_drawdown_P11: Tensor
+    finances: bool
+    """Any member pays or earns for holding."""
 
     @classmethod
     def stack(cls, configs: Sequence[EnvConfig], device: torch.device) -> AccountRules:
@@ -61,6 +63,7 @@ class AccountRules:
             short_bp_per_day_P11=column([c.financing.short_bp_per_day for c in configs]),
             stop_equity_P11=column([c.initial_capital * (1 - c.early_stop_loss_threshold) for c in configs]),
             max_drawdown_P11=column([c.max_drawdown for c in configs]),
+            finances=any(c.financing.long_bp_per_day or c.financing.short_bp_per_day for c in configs),
         )
 
 
@@ -80,6 +83,40 @@ class Bar:
     """κ at the close, paid when an account is stopped."""
     days: Tensor
     """Δ, calendar days between the two closes."""
+    to_fill: Tensor
+    """F − C₀"""
+    from_fill: Tensor
+    """C₁ − F"""
+    cost_fill: Tensor
+    """κ·F, quote currency for each unit traded at the fill."""
+    units_per_equity: Tensor
+    """leverage / F, units that a unit of equity buys at level 1."""
+
+    @classmethod
+    def of(
+        cls,
+        rules: AccountRules,
+        *,
+        close_before: Tensor,
+        fill: Tensor,
+        close: Tensor,
+        cost_rate_fill: Tensor,
+        cost_rate_close: Tensor,
+        days: Tensor,
+    ) -> Bar:
+        """A bar, or many stacked, with what follows from its prices alone worked out once."""
+        return cls(
+            close_before=close_before,
+            fill=fill,
+            close=close,
+            cost_rate_fill=cost_rate_fill,
+            cost_rate_close=cost_rate_close,
+            days=days,
+            to_fill=fill - close_before,
+            from_fill=close - fill,
+            cost_fill=fill * cost_rate_fill,
+            units_per_equity=rules.leverage_P11 / fill,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,31 +235,35 @@ def step(state: AccountState, action: Tensor, bar: Bar, rules: AccountRules) -> 
     """
     units = state.units
     # 1 carry to the fill, 2 trade, 3 pay, 4 mark
-    at_fill = state.equity + units * (bar.fill - bar.close_before) - _financing(units, bar, rules)
-    rest = at_fill - units.abs() * (bar.fill * bar.cost_rate_fill)
-    target = rules.levels_A[action] * (at_fill * (rules.leverage_P11 / bar.fill)) * (rest > 0)
+    at_fill = state.equity + units * bar.to_fill
+    if rules.finances:
+        at_fill = at_fill - _financing(units, bar, rules)
+    rest = at_fill - units.abs() * bar.cost_fill
+    target = rules.levels_A.take(action) * (at_fill * bar.units_per_equity) * (rest > 0)
     new_units = torch.where(action != state.action, target, units)
-    cost = (new_units - units).abs() * (bar.fill * bar.cost_rate_fill)
-    equity = at_fill - cost + new_units * (bar.close - bar.fill)
+    equity = at_fill - (new_units - units).abs() * bar.cost_fill + new_units * bar.from_fill
 
     # 5 peak and drawdown, 6 stop: what is held is closed at the close, and pays for that
     peak = torch.maximum(state.peak, equity)
-    terminated = (equity <= rules.stop_equity_P11) | (1.0 - equity / peak >= rules.max_drawdown_P11)
-    liquidation = new_units.abs() * (bar.close * bar.cost_rate_close)
-    equity = torch.where(terminated, (equity - liquidation).clamp(min=0.0), equity)
+    drawdown = 1.0 - equity / peak
+    terminated = (equity <= rules.stop_equity_P11) | (drawdown >= rules.max_drawdown_P11)
+    if some(terminated):
+        liquidation = new_units.abs() * (bar.close * bar.cost_rate_close)
+        equity = torch.where(terminated, (equity - liquidation).clamp(min=0.0), equity)
+        drawdown = 1.0 - equity / peak
 
     # the trade: a new one begins where the position's sign turned
-    side, new_side = torch.sign(units), torch.sign(new_units)
-    kept = side == new_side
-    entry = torch.where(kept, state.entry_equity, rest)
-    held = new_side.abs()
+    new_side = torch.sign(new_units)
+    same_side = torch.sign(units) == new_side
+    entry = torch.where(same_side, state.entry_equity, rest)
+    kept, held = same_side.double(), new_side.abs()
     gain = (equity / entry.clamp(min=1e-9) - 1.0) * held
     after = AccountState(
         equity=equity,
         units=new_units,
         action=action,
         peak=peak,
-        drawdown=1.0 - equity / peak,
+        drawdown=drawdown,
         entry_equity=entry,
         gain=gain,
         mfe=torch.maximum(state.mfe * kept, gain),
@@ -271,15 +312,14 @@ def outcome(step: Step, bar: Bar) -> Outcome:
     )
 
 
-def renew(step: Step, fresh_state: AccountState) -> AccountState:
-    """The state to go on from: stopped accounts replaced by fresh ones.
+def some(accounts: Tensor) -> bool:
+    """Whether any account may be marked; on a GPU always, as a look would wait for the device."""
+    return accounts.device.type != "cpu" or bool(accounts.any())
 
-    On the CPU, where looking costs nothing, the usual case of no stopped account skips the replacement; on a GPU
-    the look would wait for the device.
-    """
-    if step.terminated.device.type == "cpu" and not step.terminated.any():
-        return step.after
-    return step.after.where(step.terminated, fresh_state)
+
+def renew(step: Step, fresh_state: AccountState) -> AccountState:
+    """The state to go on from: stopped accounts replaced by fresh ones."""
+    return step.after.where(step.terminated, fresh_state) if some(step.terminated) else step.after
 
 
 def _financing(units: Tensor, bar: Bar, rules: AccountRules) -> Tensor:

@@ -86,7 +86,8 @@ class TradingEnv:
         """Prices of the `steps` bars after each segment's first decision row: stacked over T, and one by one."""
         rows_TPS = rows_PS + torch.arange(steps + 1, device=self.device)[:, None, None]
         close = self._close_N[rows_TPS][..., None]
-        stacked = Bar(
+        stacked = Bar.of(
+            self.rules,
             close_before=close[:-1],
             fill=self._fill_N[rows_TPS[1:]][..., None],
             close=close[1:],
@@ -109,6 +110,6 @@ class TradingEnv:
         All under asinh, so that small values stay linear and large ones stay bounded.
         """
         exposure = state.units * close / (state.equity * self.rules.leverage_P11)
-        level = self.rules.levels_A[state.action]
+        level = self.rules.levels_A.take(state.action)
         columns = [level, exposure, state.gain, state.bars_held, state.drawdown, state.mfe, state.mae]
         return torch.asinh(torch.stack(columns, dim=-1).float() * self._scales_O)

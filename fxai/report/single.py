@@ -25,7 +25,7 @@ from fxai.market.data import load_market
 from fxai.report.equity import equity_curve_html
 from fxai.report.results import RULER
 from fxai.report.text import clean, metric
-from fxai.study.ppo import bars_for_an_episode, device_name, use_one_core
+from fxai.study.ppo import bars_for_an_episode, device_name, prepare_process
 from fxai.yaml_strict import dump
 
 TRAIN_FOLDER = Path("optuna_results") / "train"
@@ -35,7 +35,7 @@ _SHOWN = ("mean_reward", "total_return", "sharpe", "max_drawdown", "n_trades", "
 
 def train_command(args: argparse.Namespace) -> int:
     """Train the config's members, score them on validation, save weights, metrics and the config."""
-    use_one_core()
+    prepare_process()
     config = load_trial_config(args.config)
     ruler = ruler_of(args.config, config)
     out: Path = args.out or TRAIN_FOLDER / args.config.stem
@@ -104,7 +104,7 @@ def ruler_of(path: Path, config: TrialConfig) -> TrialConfig:
 
 def backtest_command(args: argparse.Namespace) -> int:
     """Walk a trained agent over all validation bars, beside the baselines."""
-    use_one_core()
+    prepare_process()
     config = load_trial_config(args.config)
     ruler = ruler_of(args.config, config)
     if ruler.env.position_levels != config.env.position_levels:

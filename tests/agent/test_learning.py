@@ -43,7 +43,7 @@ def validation_paths(market: Market, own: TrialConfig) -> list[Paths]:
 
 
 def test_ar1_without_costs_reaches_90_per_cent_of_the_optimum():
-    # r_t = φ r_{t−1} + ε: no level in [−1, 1] has a higher expected return than sign(φ r_{t−1}), which expects |φ r_{t−1}|.
+    # r_t = φ r_{t−1} + ε: no level in [−1, 1] expects a higher return than sign(φ r_{t−1}), which expects |φ r_{t−1}|.
     # The share of that expectation that the agent's exposure earns, Σ exposure·φ r / Σ |φ r|, is free of ε.
     torch.set_num_threads(1)
     phi = 0.2
@@ -67,5 +67,5 @@ def test_white_noise_with_costs_is_left_alone():
     gain = [float((p.equity_ET[:, -1] / p.equity_ET[:, 0]).mean() - 1) for p in paths]
     # a policy that picks levels at random trades 0.8 of its equity per bar
     assert max(turnover) < 0.02, turnover
-    # holding any level over 12 × 256 bars of 10 bp noise has a standard deviation of 1.6% / √12 = 0.46% per episode mean
+    # holding a level over 256 bars of 10 bp noise: standard deviation 1.6%, of the mean over 12 episodes 0.46%
     assert max(gain) < 3 * 0.0046, gain

@@ -91,7 +91,8 @@ def tensor_bars(prices: Prices, configs: Sequence[EnvConfig]) -> list[Bar]:
         return torch.tensor(values[t])[None, :, None]
 
     return [
-        Bar(
+        Bar.of(
+            AccountRules.stack(configs, CPU),
             close_before=price(prices.close, t - 1),
             fill=price(prices.open if at_open else prices.close, t),
             close=price(prices.close, t),

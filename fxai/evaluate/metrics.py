@@ -16,6 +16,7 @@ from fxai.config.metrics import RATIO_CAP
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paths:
     """What one agent did in E episodes of T steps; after the end of an episode all is 0 and equity stays."""

@@ -141,7 +141,7 @@ class TestByHand:
 
     def test_an_account_that_cannot_pay_for_closing_opens_nothing(self) -> None:
         # Leverage 20: 200,000 units, charged 200,000 · 1 bp = 20.  At the next open 0.9502 the loss is 9,960, E_f = 20,
-        # and closing costs 200,000 · 0.9502 · 1 bp = 19.004, which leaves 0.996: the short opens 20 · 20 / 0.9502 units.
+        # and closing costs 200,000 · 0.9502 · 1 bp = 19.004, which leaves 0.996: the short opens.
         # At 0.95015 the cost is not covered: the order for short becomes 0 units, and no gain is huge.
         c = config(leverage=20.0, spread_bp=2.0)
         left = one_account(prices([1.0, 1.0, 0.7], opens=[1.0, 1.0, 0.9502]), c, [LONG, SHORT]).outcome

@@ -1,0 +1,225 @@
+"""The command line: arguments, and errors as people read them.
+
+Commands import what they need when they run, so that help and spec errors answer at once. Data goes to stdout, talk
+to stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import fxai
+from fxai.errors import FxaiError
+
+PROGRAM = "optuna_optimization.py"
+DEFAULT_STORAGE = "sqlite:///optuna_studies.db"
+DEFAULT_RESULTS = "optuna_results"
+DEFAULT_PORT = 8052
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code (fxai.errors)."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    parser, commands = _parser()
+    if not words:
+        parser.print_help(sys.stderr)
+        return 2
+    if words[0] not in commands and words[0] not in ("-h", "--help", "--version"):
+        words.insert(0, "run")
+    args = parser.parse_args(words)
+    try:
+        command: Command = args.command
+        code = command(args)
+        sys.stdout.flush()
+        return code
+    except FxaiError as error:
+        return _explain(error, args.debug)
+    except KeyboardInterrupt:
+        _say("interrupted")
+        return 130
+    except BrokenPipeError:
+        _silence_stdout()
+        return 1
+    except Exception as error:
+        return _crash(error, args.debug)
+
+
+def _parser() -> tuple[argparse.ArgumentParser, set[str]]:
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        usage=f"{PROGRAM} --spec FILE [option ...]\n       {PROGRAM} COMMAND [option ...]",
+        description="Tune PPO trading agents with Optuna. Without a command: run the studies of a spec file.",
+        epilog=f"The options of a command: {PROGRAM} COMMAND --help",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"FxAI {fxai.__version__}")
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
+
+    def add(name: str, command: Command, summary: str) -> argparse.ArgumentParser:
+        sub = subparsers.add_parser(name, help=summary, description=summary, allow_abbrev=False)
+        sub.add_argument("--debug", action="store_true", help="print the traceback of an error")
+        sub.set_defaults(command=command)
+        return sub
+
+    _run_options(add("run", run, "Run or resume the studies of a spec file; the word `run` may be left out."))
+
+    best = add("best", show_best, "Print the best trial of a study and export its parameters and config.")
+    best.add_argument("study", metavar="STUDY", help="name of the study")
+    _storage_option(best)
+    best.add_argument(
+        "--results-dir", metavar="DIR", type=Path, default=Path(DEFAULT_RESULTS), help="default: %(default)s"
+    )
+
+    _storage_option(add("status", show_status, "List the studies of a database and how far they are."))
+
+    board = add("dashboard", serve_dashboard, "Serve Optuna's dashboard on this machine until Ctrl-C.")
+    _storage_option(board)
+    board.add_argument("--host", default="127.0.0.1", help="a loopback address; default: %(default)s")
+    board.add_argument("--port", type=int, default=DEFAULT_PORT, help="default: %(default)s")
+
+    train = add("train", _train, "Train one agent from a training config, for example an exported best config.")
+    train.add_argument("--config", metavar="FILE", type=Path, required=True, help="training config (YAML)")
+    train.add_argument("--out", metavar="DIR", type=Path, help="where the agent is saved")
+
+    backtest = add("backtest", _backtest, "Trade a trained agent on the validation bars.")
+    backtest.add_argument("--config", metavar="FILE", type=Path, required=True, help="training config (YAML)")
+    backtest.add_argument("--weights", metavar="FILE", type=Path, required=True, help="weights that train saved")
+    backtest.add_argument("--out", metavar="FILE", type=Path, help="where the report is written")
+    return parser, set(subparsers.choices)
+
+
+def _run_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--spec", metavar="FILE", type=Path, required=True, help="study spec (YAML)")
+    parser.add_argument("--n-trials", metavar="N", type=_count, help="total budget of each study, over all its runs")
+    parser.add_argument("--timeout", metavar="SECONDS", type=_seconds, help="start no trial after this long")
+    parser.add_argument("--study-name", metavar="NAME", help="one study of the spec; or another name for its only one")
+    parser.add_argument("--storage", metavar="URL", help="database in place of the spec's")
+    parser.add_argument("--results-dir", metavar="DIR", type=Path, help="results folder in place of the spec's")
+    parser.add_argument("--new-study", action="store_true", help="run under the next free name: NAME-2, NAME-3, ...")
+    parser.add_argument("--quiet", action="store_true", help="print warnings and errors only")
+    parser.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="override a setting for all trials, for example training.total_updates=50; may be repeated",
+    )
+
+
+def _storage_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--storage", metavar="URL", default=DEFAULT_STORAGE, help="default: %(default)s")
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError
+    return value
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise ValueError
+    return value
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the studies of a spec file, one after the other."""
+    from fxai.commands import run_specs
+
+    return run_specs(args, _say)
+
+
+def show_best(args: argparse.Namespace) -> int:
+    """Print and export the best trial of a study."""
+    from fxai.commands import best
+
+    return best(args.study, args.storage, args.results_dir)
+
+
+def show_status(args: argparse.Namespace) -> int:
+    """List the studies of a database."""
+    from fxai.report.status import print_status
+
+    print_status(args.storage)
+    return 0
+
+
+def serve_dashboard(args: argparse.Namespace) -> int:
+    """Serve the dashboard until Ctrl-C."""
+    from fxai.dashboard import dashboard_server
+
+    with dashboard_server(args.storage, args.host, args.port) as server:
+        _say(f"dashboard on http://{args.host}:{args.port} (Ctrl-C ends it)")
+        server.serve_forever()
+    return 0
+
+
+def _train(args: argparse.Namespace) -> int:
+    from fxai.report.single import train_command
+
+    return int(train_command(args))
+
+
+def _backtest(args: argparse.Namespace) -> int:
+    from fxai.report.single import backtest_command
+
+    return int(backtest_command(args))
+
+
+def _say(text: str) -> None:
+    """Talk goes to stderr, without control characters."""
+    from fxai.report.text import clean
+
+    for line in text.splitlines():
+        print(clean(line, 1000), file=sys.stderr)
+
+
+def _explain(error: FxaiError, debug: bool) -> int:
+    """The error as its class defines it: what, where, and what to do."""
+    if debug:
+        print(_traceback(error), file=sys.stderr)
+    _say(f"error: {error.where}: {error.what}" if error.where else f"error: {error.what}")
+    if error.hint:
+        _say(f"hint: {error.hint}")
+    return error.exit_code
+
+
+def _crash(error: Exception, debug: bool) -> int:
+    """A bug: one line, and the traceback in a file that only the user can read."""
+    from fxai.secrets import redact
+
+    text = _traceback(error)
+    if debug:
+        print(text, file=sys.stderr)
+    _say(f"error: this is a bug in FxAI: {type(error).__name__}: {redact(' '.join(str(error).split()))}")
+    try:
+        handle, path = tempfile.mkstemp(prefix="fxai-traceback-", suffix=".log")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError:
+        _say("hint: run it again with --debug for the traceback")
+    else:
+        _say(f"hint: the traceback is in {path}")
+    return FxaiError.exit_code
+
+
+def _traceback(error: BaseException) -> str:
+    import traceback
+
+    from fxai.secrets import redact
+
+    return redact("".join(traceback.format_exception(error)))
+
+
+def _silence_stdout() -> None:
+    """The reader of our output has gone; Python would complain about it once more at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

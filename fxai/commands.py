@@ -1,0 +1,142 @@
+"""What the commands `run` and `best` do."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from fxai import yaml_strict
+from fxai.config.load import set_dotted, validate
+from fxai.errors import InputError
+from fxai.study.names import checked_name
+from fxai.study.space import Parameter
+from fxai.study.space_checks import check_space
+from fxai.study.spec import SpecFile, StudySpec, load_specs
+
+Say = Callable[[str], None]
+"""Prints a line of talk."""
+
+
+def run_specs(args: argparse.Namespace, say: Say) -> int:
+    """Run the studies of a spec file; returns the exit code of the first one that was interrupted, else 0."""
+    specs = load_specs(args.spec)
+    for warning in specs.warnings:
+        say(f"warning: {warning}")
+    for spec in _chosen(specs, args.study_name):
+        code = _run_one(specs, _with_overrides(spec, args), args, say)
+        if code:
+            return code
+    return 0
+
+
+def _run_one(specs: SpecFile, spec: StudySpec, args: argparse.Namespace, say: Say) -> int:
+    from fxai.market.data import load_market
+    from fxai.report.terminal import make_view
+    from fxai.study.launch import run_study
+
+    if args.new_study:
+        spec = _under_free_name(spec)
+    market = load_market(spec.base.data, min_bars=bars_needed(spec))
+    for note in market.notes:
+        say(f"note: {note}")
+    if spec.n_jobs > 1:
+        say(f"note: n_jobs is {spec.n_jobs}; this version runs one trial at a time")
+    started = time.monotonic()
+    outcome = run_study(
+        spec, args.results_dir or specs.results_dir, make_view(quiet=args.quiet), data_hash=market.data_hash
+    )
+    if not outcome.killed:
+        _write(
+            spec, outcome.folder, specs.save_study_plots, args.quiet, time.monotonic() - started, outcome.interrupted
+        )
+    return outcome.exit_code
+
+
+def _write(spec: StudySpec, folder: Path, with_plots: bool, quiet: bool, elapsed_s: float, interrupted: bool) -> None:
+    """Write and print the results as the database has them."""
+    from fxai.report.results import write_results
+    from fxai.report.summary import print_summary
+    from fxai.study.storage import load_study, opened
+
+    with opened(spec.storage, readonly=True) as storage:
+        study = load_study(storage, spec.study_name)
+        paths = write_results(study, spec, folder)
+        if with_plots:
+            from fxai.report.plots import write_plots
+
+            paths += write_plots(study, spec, folder)
+        if not quiet:
+            print_summary(study, spec, folder, paths, elapsed_s=elapsed_s, interrupted=interrupted)
+
+
+def best(name: str, storage_url: str, results_dir: Path) -> int:
+    """Print the best trial of a study and write best_params.json, results and best config."""
+    from fxai.report.results import write_results
+    from fxai.report.summary import print_best
+    from fxai.study.fingerprint import recorded_spec
+    from fxai.study.storage import load_study, opened
+
+    with opened(storage_url, readonly=True) as storage:
+        study = load_study(storage, name)
+        spec = recorded_spec(study, storage_url)
+        folder = results_dir / checked_name(spec.study_name, "study")
+        write_results(study, spec, folder)
+        print_best(study, spec, folder)
+    return 0
+
+
+def _chosen(specs: SpecFile, name: str | None) -> list[StudySpec]:
+    """All studies of the file; or the one of that name; or its only one, under that name."""
+    if name is None:
+        return list(specs.studies)
+    for spec in specs.studies:
+        if spec.study_name == name:
+            return [spec]
+    if len(specs.studies) > 1:
+        known = ", ".join(spec.study_name for spec in specs.studies)
+        raise InputError(f"no study of {specs.path} is called {name!r}", where="--study-name", hint=f"known: {known}")
+    return [specs.studies[0].model_copy(update={"study_name": checked_name(name, "--study-name")})]
+
+
+def _with_overrides(spec: StudySpec, args: argparse.Namespace) -> StudySpec:
+    changes = {"n_trials": args.n_trials, "timeout": args.timeout, "storage": args.storage}
+    spec = spec.model_copy(update={key: value for key, value in changes.items() if value is not None})
+    if not args.set:
+        return spec
+    base = spec.base.model_dump(mode="json")
+    for assignment in args.set:
+        key, equals, text = assignment.partition("=")
+        if not equals:
+            raise InputError(f"{assignment!r} is not KEY=VALUE", where="--set")
+        base = set_dotted(base, key.strip(), yaml_strict.loads(f"value: {text}", f"--set {key}").data["value"])
+    spec = spec.model_copy(update={"base": validate(base, where=lambda _: "--set")})
+    check_space(spec.base, spec.parameters, spec.metric_names, where=lambda _: "--set", place=())
+    return spec
+
+
+def _under_free_name(spec: StudySpec) -> StudySpec:
+    from fxai.study.fingerprint import free_name
+    from fxai.study.storage import opened, study_names
+
+    with opened(spec.storage, create=True) as storage:
+        if spec.study_name not in study_names(storage):
+            return spec
+        return spec.model_copy(update={"study_name": free_name(storage, spec.study_name)})
+
+
+def bars_needed(spec: StudySpec) -> int:
+    """Bars that a part of the market needs for any trial: the widest window and the longest episode."""
+    window, episode = spec.base.model.window, spec.base.env.max_episode_steps
+    for parameter in spec.parameters:
+        if parameter.name == "model.window":
+            window = max(window, _largest(parameter))
+        if parameter.name == "env.max_episode_steps":
+            episode = max(episode, _largest(parameter))
+    return window + episode
+
+
+def _largest(parameter: Parameter) -> int:
+    values = parameter.choices if parameter.choices is not None else (parameter.high,)
+    return max(int(value) for value in values if value is not None)

@@ -1,0 +1,1 @@
+"""A study: spec, search space, storage, workers."""

@@ -1,0 +1,254 @@
+"""Who may run which trial: exact counts, atomic claims, and the way back to the queue.
+
+Each function is one transaction that holds the study's row (SQLite: the whole database), so that it is exact with
+any number of workers and a kill -9 leaves it done or not done. Optuna's own `ask` and retry callback are several
+transactions each; docs/faults.md lists what that loses.
+
+A budget of n_trials counts COMPLETE, PRUNED and final FAIL. A FAIL whose parameters went back to the queue carries
+`requeued_as` and does not count.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sqlalchemy
+from optuna.storages import RDBStorage
+from optuna.storages._rdb import models
+from optuna.storages._rdb.storage import _create_scoped_session
+from optuna.trial import TrialState, create_trial
+from sqlalchemy import orm
+
+from fxai.study.owner import Owner
+from fxai.study.storage import GRACE_PERIOD_S
+
+MAX_ATTEMPTS = 3
+"""Workers that the parameters of one trial may take down with them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """Trials of a study by what they mean for its budget."""
+
+    complete: int
+    pruned: int
+    failed: int
+    """Finally failed; those run again are not in it."""
+
+    running: int
+    waiting: int
+
+    @property
+    def finished(self) -> int:
+        """Trials that the budget has paid for."""
+        return self.complete + self.pruned + self.failed
+
+
+@dataclass(frozen=True, slots=True)
+class Requeued:
+    """A trial that was taken away from its worker."""
+
+    number: int
+    requeued_as: int | None
+    """Number of the trial that repeats it; None when its attempts are used up and it failed for good."""
+
+    reason: str
+
+    def event(self) -> dict[str, Any]:
+        """What the view is told."""
+        state = "FAIL" if self.requeued_as is None else "REQUEUED"
+        return {
+            "kind": "trial_finished",
+            "number": self.number,
+            "state": state,
+            "value": None,
+            "error": self.reason,
+            "duration_s": None,
+        }
+
+
+def trial_seed(study_seed: int, number: int) -> int:
+    """Seed of a trial's training: a function of study seed and trial number alone."""
+    return _seed(study_seed, number, 0)
+
+
+def sampler_seed(study_seed: int, number: int) -> int:
+    """Seed of the sampler that suggests trial `number`.
+
+    One seed for the whole study would repeat its first points after each resume.
+    """
+    return _seed(study_seed, number, 1)
+
+
+def _seed(study_seed: int, number: int, stream: int) -> int:
+    return int(np.random.SeedSequence(study_seed, spawn_key=(number, stream)).generate_state(1)[0])
+
+
+def tally(storage: RDBStorage, study_id: int) -> Tally:
+    """Count the trials of a study."""
+    with _create_scoped_session(storage.scoped_session) as session:
+        return _tally(session, study_id)
+
+
+def claim(storage: RDBStorage, study_id: int, n_trials: int, owner: Owner, *, create: bool = True) -> int | None:
+    """Take the first waiting trial, or create one while the budget lasts; owner and first beat are written with it.
+
+    Args:
+        storage: the study's database.
+        study_id: Optuna's id of the study.
+        n_trials: the study's whole budget.
+        owner: the process that will run the trial.
+
+    Returns:
+        Optuna's id of the trial, now RUNNING, or None when nothing is left to start.
+    """
+    with _create_scoped_session(storage.scoped_session) as session:
+        models.StudyModel.find_or_raise_by_id(study_id, session, for_update=True)
+        count = _tally(session, study_id)
+        if count.finished + count.running >= n_trials:
+            return None
+        trial = _first_waiting(session, study_id)
+        if trial is None:
+            trial = storage._get_prepared_new_trial(study_id, None, session)
+        else:
+            trial.state = TrialState.RUNNING
+            trial.datetime_start = datetime.datetime.now()
+        trial_id = int(trial.trial_id)
+        _set_attrs(storage, session, trial_id, {"owner": owner.as_dict()})
+        session.add(models.TrialHeartbeatModel(trial_id=trial_id))
+        return trial_id
+
+
+def requeue(storage: RDBStorage, trial_id: int, reason: str, *, blame: bool) -> Requeued | None:
+    """Fail a running trial and put one with the same parameters and seed into the queue.
+
+    Args:
+        storage: the study's database.
+        trial_id: Optuna's id of the trial.
+        reason: recorded with the trial as its error.
+        blame: the trial may be what killed its worker; after MAX_ATTEMPTS of those it fails for good.
+
+    Returns:
+        None if the trial is not running any more: somebody else was first.
+    """
+    with _create_scoped_session(storage.scoped_session) as session:
+        study_id = int(models.TrialModel.find_or_raise_by_id(trial_id, session).study_id)
+        models.StudyModel.find_or_raise_by_id(study_id, session, for_update=True)
+        trial = models.TrialModel.find_or_raise_by_id(trial_id, session, for_update=True)
+        if trial.state != TrialState.RUNNING:
+            return None
+        frozen = storage._build_frozen_trial_from_trial_model(trial)
+        attempt = int(frozen.user_attrs.get("attempt", 1))
+        attrs: dict[str, Any] = {"error": reason}
+        again = None
+        if blame and attempt >= MAX_ATTEMPTS:
+            attrs["error"] = f"{reason}; given up after {attempt} attempts"
+        else:
+            fixed = {**frozen.system_attrs.get("fixed_params", {}), **frozen.params}
+            kept = {"seed": frozen.user_attrs["seed"]} if "seed" in frozen.user_attrs else {}
+            template = create_trial(
+                state=TrialState.WAITING,
+                system_attrs={"fixed_params": fixed},
+                user_attrs={**kept, "requeue_of": frozen.number, "attempt": attempt + blame},
+            )
+            again = int(storage._get_prepared_new_trial(study_id, template, session).number)
+            attrs["requeued_as"] = again
+        _set_attrs(storage, session, trial_id, attrs)
+        trial.state = TrialState.FAIL
+        trial.datetime_complete = datetime.datetime.now()
+        return Requeued(frozen.number, again, attrs["error"])
+
+
+def reclaim(
+    storage: RDBStorage, study_id: int, gone: Mapping[Owner | None, str] | None = None, *, blame: bool = True
+) -> list[Requeued]:
+    """Take back the trials whose worker is gone: dead on this host, or without a beat for the grace period.
+
+    Args:
+        storage: the study's database.
+        study_id: Optuna's id of the study.
+        gone: processes whose end the caller has seen, and how they ended.
+        blame: as in `requeue`.
+    """
+    taken = []
+    for trial_id, reason in _orphans(storage, study_id, gone or {}):
+        done = requeue(storage, trial_id, reason, blame=blame)
+        if done is not None:
+            taken.append(done)
+    return taken
+
+
+def set_trial_attrs(storage: RDBStorage, trial_id: int, attrs: dict[str, Any]) -> None:
+    """Write several user attributes of a running trial at once.
+
+    Raises:
+        optuna.exceptions.UpdateFinishedTrialError: the trial was taken away from this process.
+    """
+    with _create_scoped_session(storage.scoped_session) as session:
+        _set_attrs(storage, session, trial_id, attrs)
+
+
+def _orphans(storage: RDBStorage, study_id: int, gone: Mapping[Owner | None, str]) -> list[tuple[int, str]]:
+    found = []
+    with _create_scoped_session(storage.scoped_session) as session:
+        now = session.execute(sqlalchemy.func.now()).scalar_one().replace(tzinfo=None)
+        running = session.query(models.TrialModel).filter(
+            models.TrialModel.study_id == study_id, models.TrialModel.state == TrialState.RUNNING
+        )
+        for trial in running:
+            attr = models.TrialUserAttributeModel.find_by_trial_and_key(trial, "owner", session)
+            owner = Owner.from_dict(_json(attr))
+            beat = models.TrialHeartbeatModel.where_trial_id(int(trial.trial_id), session)
+            if owner in gone:
+                found.append((int(trial.trial_id), gone[owner]))
+            elif owner is not None and owner.is_known_dead():
+                found.append((int(trial.trial_id), f"{owner} died"))
+            elif _age_s(now, trial, beat) > GRACE_PERIOD_S:
+                found.append((int(trial.trial_id), f"no heartbeat from {owner or 'its worker'} in {GRACE_PERIOD_S} s"))
+    return found
+
+
+def _age_s(now: datetime.datetime, trial: models.TrialModel, beat: models.TrialHeartbeatModel | None) -> float:
+    """Seconds since the last beat, or since the start where something other than FxAI started the trial."""
+    last = beat.heartbeat if beat is not None else trial._datetime_start_utc
+    return float((now - last).total_seconds()) if last is not None else 0.0
+
+
+def _json(attr: models.TrialUserAttributeModel | None) -> Any:
+    return None if attr is None else json.loads(str(attr.value_json))
+
+
+def _first_waiting(session: orm.Session, study_id: int) -> models.TrialModel | None:
+    query = session.query(models.TrialModel).filter(
+        models.TrialModel.study_id == study_id, models.TrialModel.state == TrialState.WAITING
+    )
+    return query.order_by(models.TrialModel.number).with_for_update().first()
+
+
+def _tally(session: orm.Session, study_id: int) -> Tally:
+    trial, attr = models.TrialModel, models.TrialUserAttributeModel
+    rows = session.query(trial.state, sqlalchemy.func.count()).filter(trial.study_id == study_id).group_by(trial.state)
+    count: dict[TrialState, int] = {state: n for state, n in rows}
+    again = (
+        session.query(trial.trial_id)
+        .join(attr, attr.trial_id == trial.trial_id)
+        .filter(trial.study_id == study_id, trial.state == TrialState.FAIL, attr.key == "requeued_as")
+        .count()
+    )
+    return Tally(
+        complete=count.get(TrialState.COMPLETE, 0),
+        pruned=count.get(TrialState.PRUNED, 0),
+        failed=count.get(TrialState.FAIL, 0) - again,
+        running=count.get(TrialState.RUNNING, 0),
+        waiting=count.get(TrialState.WAITING, 0),
+    )
+
+
+def _set_attrs(storage: RDBStorage, session: orm.Session, trial_id: int, attrs: dict[str, Any]) -> None:
+    for key, value in attrs.items():
+        storage._set_trial_attr_without_commit(session, models.TrialUserAttributeModel, trial_id, key, value)

@@ -1,0 +1,201 @@
+"""What a study means, and whether a spec still means the same when the study is resumed.
+
+Trials are comparable only under one space, one direction, one ruler and one data set. Budget, timeout, sampler, pruner
+and device may change between runs.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+import subprocess
+import warnings
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.exceptions import DuplicatedStudyError, ExperimentalWarning
+from optuna.storages import RDBStorage
+from pydantic import ValidationError
+
+import fxai
+from fxai.errors import InputError, StudyConflict
+from fxai.secrets import redact_url
+from fxai.study import space
+from fxai.study.spec import StudySpec
+from fxai.study.storage import load_study, study_names
+
+_MEANS_NOTHING = {"training.device", "training.seed"}
+"""Settings of the base config that no result depends on: each trial has its own seed. The path of the data does not
+count either where `data_hash` stands for the bars."""
+
+_RECORDED_VERSIONS = ("fxai", "optuna", "torch", "numpy", "pandas")
+
+
+def open_study(storage: RDBStorage, spec: StudySpec, data_hash: str | None) -> optuna.Study:
+    """Create the study of a spec with its fingerprint and trial 0, or load it if it means the same.
+
+    Args:
+        storage: the database.
+        spec: what is to be studied.
+        data_hash: of the bars; None where there are none, as in tests.
+
+    Raises:
+        StudyConflict: a study of this name exists and differs, or `load_if_exists` is false.
+        ConfigError: a default lies outside the search space.
+    """
+    defaults = space.defaults(spec.base, spec.parameters)
+    wanted = fingerprint(spec, data_hash)
+    try:
+        study = optuna.create_study(
+            storage=storage, study_name=spec.study_name, directions=list(spec.directions), load_if_exists=False
+        )
+    except DuplicatedStudyError:
+        if not spec.load_if_exists:
+            raise StudyConflict(
+                f"study {spec.study_name} exists already, and load_if_exists is false",
+                where=redact_url(spec.storage),
+                hint="set load_if_exists: true to go on with it, or run with --new-study",
+            ) from None
+        study = load_study(storage, spec.study_name)
+        _check_same(study, wanted)
+    if "spec_fingerprint" not in study.user_attrs:
+        _describe(study, spec, wanted, data_hash)
+    study.set_user_attr("spec", _record(spec))  # anew each time: budget and the like may change
+    if not study.get_trials(deepcopy=False):
+        study.enqueue_trial(defaults, user_attrs={"default": True})
+    return study
+
+
+def recorded_spec(study: optuna.Study, url: str) -> StudySpec:
+    """The spec that the study was last run with; `url` is its database, which is not recorded.
+
+    Raises:
+        InputError: FxAI did not make the study, or another version of it did.
+    """
+    try:
+        return StudySpec.model_validate_json(json.dumps({**study.user_attrs["spec"], "storage": url}))
+    except (KeyError, ValidationError) as error:
+        raise InputError(
+            f"study {study.study_name} does not hold the spec of an FxAI study of this version",
+            where=redact_url(url),
+            hint="run the study once more with its spec file: optuna_optimization.py --spec FILE",
+        ) from error
+
+
+def _record(spec: StudySpec) -> dict[str, Any]:
+    parameters = [p.model_dump(mode="json", exclude_defaults=True) for p in spec.parameters]
+    return {**spec.model_dump(mode="json", exclude={"storage", "parameters"}), "parameters": parameters}
+
+
+def free_name(storage: RDBStorage, name: str) -> str:
+    """The first of name-2, name-3, … that no study has."""
+    taken = set(study_names(storage))
+    number = 2
+    while f"{name}-{number}" in taken:
+        number += 1
+    return f"{name}-{number}"
+
+
+def fingerprint(spec: StudySpec, data_hash: str | None) -> dict[str, Any]:
+    """All that decides what a trial's value means, as one flat mapping of dotted names."""
+    base = _flat(spec.base.model_dump(mode="json", exclude={"wandb"}))
+    left_out = _MEANS_NOTHING | ({"data.path"} if data_hash else set())
+    parameters = {p.name: p.model_dump(mode="json", exclude={"name"}, exclude_defaults=True) for p in spec.parameters}
+    return {
+        "directions": list(spec.directions),
+        "metric_names": list(spec.metric_names),
+        "data_hash": data_hash,
+        **{f"base.{key}": value for key, value in base.items() if key not in left_out},
+        **{f"parameters.{name}.{key}": value for name, p in parameters.items() for key, value in p.items()},
+    }
+
+
+def study_seed(spec: StudySpec) -> int:
+    """The sampler's seed, else the base config's."""
+    seed = spec.sampler.options.get("seed")
+    return spec.base.training.seed if seed is None else int(seed)
+
+
+def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """One line for each entry that differs."""
+    lines = []
+    for key in sorted(old.keys() | new.keys()):
+        if key not in new:
+            lines.append(f"{key}: {old[key]} in the study, absent now")
+        elif key not in old:
+            lines.append(f"{key}: absent in the study, {new[key]} now")
+        elif old[key] != new[key]:
+            lines.append(f"{key}: {old[key]} in the study, {new[key]} now")
+    return lines
+
+
+def _check_same(study: optuna.Study, wanted: dict[str, Any]) -> None:
+    directions = [direction.name.lower() for direction in study.directions]
+    found = study.user_attrs.get("spec_fingerprint")
+    if found is None and study.get_trials(deepcopy=False):
+        raise StudyConflict(f"study {study.study_name} has trials that FxAI did not make", hint=_REMEDY)
+    if found is None:  # a creation that was cut short: only the directions are there
+        found, wanted = {"directions": directions}, {"directions": wanted["directions"]}
+    lines = differences(found, wanted)
+    if lines:
+        raise StudyConflict(
+            f"study {study.study_name} exists and its trials cannot be compared with what the spec says now:\n"
+            + "\n".join(f"  {line}" for line in lines),
+            hint=_REMEDY,
+        )
+
+
+_REMEDY = "--new-study starts a new study beside it; or choose a name with --study-name; or undo the change"
+
+
+def _describe(study: optuna.Study, spec: StudySpec, wanted: dict[str, Any], data_hash: str | None) -> None:
+    """Record what the study is; the fingerprint comes last and says that all of it is there."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        study.set_metric_names(list(spec.metric_names))
+    attrs = {
+        "seed": study_seed(spec),
+        "spec_hash": spec.spec_hash,
+        "base_config": spec.base.model_dump(mode="json"),
+        "data_hash": data_hash,
+        "versions": versions(),
+        "git_commit": git_commit(),
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "spec_fingerprint": wanted,
+    }
+    for key, value in attrs.items():
+        study.set_user_attr(key, value)
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of what decides a result."""
+    found = {"python": platform.python_version()}
+    for name in _RECORDED_VERSIONS:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def git_commit() -> str | None:
+    """The commit that FxAI runs from, with `-dirty` where files differ from it; None outside of a checkout."""
+    checkout = Path(fxai.__file__).parent.parent
+    if not (checkout / ".git").exists():
+        return None
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, timeout=5, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None
+
+
+def _flat(data: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in data.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return flat

@@ -1,0 +1,51 @@
+"""Proof of life of a running trial: a thread that writes a beat and never gives up."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from optuna.storages import RDBStorage
+
+from fxai.study.storage import HEARTBEAT_INTERVAL_S
+
+RETRY_S = 1.0
+
+log = logging.getLogger("fxai.worker")
+
+
+class Heart:
+    """Beats for one trial at a time, until the process ends. Optuna's own thread dies with the first failed beat."""
+
+    def __init__(self, storage: RDBStorage, interval_s: float = HEARTBEAT_INTERVAL_S, retry_s: float = RETRY_S) -> None:
+        self._storage = storage
+        self._interval_s = interval_s
+        self._retry_s = retry_s
+        self._trial_id: int | None = None
+        self._changed = threading.Condition()
+        threading.Thread(target=self._run, name="heart", daemon=True).start()
+
+    def watch(self, trial_id: int | None) -> None:
+        """Beat for this trial from now on, at once and then at intervals; None rests."""
+        with self._changed:
+            self._trial_id = trial_id
+            self._changed.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while self._trial_id is None:
+                    self._changed.wait()
+                trial_id = self._trial_id
+            wait_s = self._interval_s if self._beat(trial_id) else self._retry_s
+            with self._changed:
+                if self._trial_id == trial_id:
+                    self._changed.wait(wait_s)
+
+    def _beat(self, trial_id: int) -> bool:
+        try:
+            self._storage.record_heartbeat(trial_id)
+        except Exception as error:  # whatever it was, the next beat may succeed
+            log.warning("no heartbeat for trial id %d: %s", trial_id, error)
+            return False
+        return True

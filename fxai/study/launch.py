@@ -1,0 +1,166 @@
+"""Run a study: create or resume it, keep its workers alive, and stop them without losing a trial.
+
+The parent trains nothing. It holds the study's lock, shows what its workers tell, and is the only one that reacts to
+the terminal's Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import optuna
+from optuna.storages import RDBStorage
+from optuna.trial import TrialState
+
+from fxai.files import ensure_writable_dir
+from fxai.study import budget
+from fxai.study.fingerprint import open_study
+from fxai.study.lock import held_by, study_lock
+from fxai.study.names import checked_name
+from fxai.study.objective import DEFAULT_OBJECTIVE
+from fxai.study.owner import Owner
+from fxai.study.spec import StudySpec
+from fxai.study.storage import opened
+from fxai.study.supervisor import Supervisor
+from fxai.study.worker import WorkerSetup
+
+
+class View(Protocol):
+    """Shows a running study."""
+
+    def start(
+        self,
+        study_name: str,
+        n_trials: int,
+        finished: int,
+        best: tuple[int, float] | None,
+        direction: str,
+        metric_name: str,
+    ) -> None:
+        """Called once, before the first event."""
+
+    def handle(self, event: dict[str, Any]) -> None:
+        """Take in one event: trial_started, report, trial_finished or log."""
+
+    def close(self) -> None:
+        """Called once, however the run ends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOutcome:
+    """How a run of a study ended."""
+
+    study_name: str
+    folder: Path
+    """The study's folder below the results folder."""
+
+    n_trials: int
+    finished: int
+    """Trials that count against the budget, over all runs."""
+
+    added: int
+    """Those of this run."""
+
+    signal: int | None
+    """The signal that ended it early."""
+
+    killed: bool
+    """The signal came twice: workers were killed, nothing else should be written."""
+
+    timed_out: bool
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a signal ended the run before its budget was spent."""
+        return self.signal is not None
+
+    @property
+    def exit_code(self) -> int:
+        """0, 130 after Ctrl-C, 143 after any other request to end."""
+        if self.signal is None:
+            return 0
+        return 130 if self.signal == signal.SIGINT else 143
+
+
+def run_study(
+    spec: StudySpec,
+    results_dir: Path,
+    view: View,
+    *,
+    objective: str = DEFAULT_OBJECTIVE,
+    data_hash: str | None = None,
+    n_workers: int = 1,
+) -> RunOutcome:
+    """Run the study of a spec until its budget is spent; a study that exists is resumed.
+
+    Args:
+        spec: what to run.
+        results_dir: the study gets a folder of its name in it.
+        view: is told of everything that happens.
+        objective: `module:function`, imported by the workers alone.
+        data_hash: of the bars, so that a resume on other bars is refused.
+        n_workers: processes that run trials.
+
+    Raises:
+        StudyConflict: the study exists with another meaning, or another process runs it.
+        StorageError: database or disk failed.
+        InputError: results folder, database or objective cannot be used.
+        FxaiError: every worker dies before its first trial, or a trial failed and `catch_exceptions` is false.
+    """
+    ensure_writable_dir(results_dir, allow_symlink=True)
+    folder = ensure_writable_dir(results_dir / checked_name(spec.study_name, "study_name"))
+    with study_lock(folder), opened(spec.storage, create=True) as storage:
+        study = open_study(storage, spec, data_hash)
+        _hold(study, folder)
+        before = budget.tally(storage, study._study_id).finished
+        setup = WorkerSetup(
+            index=0, spec=spec, study_seed=int(study.user_attrs["seed"]), folder=folder, objective=objective
+        )
+        supervisor = Supervisor(setup, storage, study._study_id, view.handle, n_workers)
+        view.start(spec.study_name, spec.n_trials, before, _best(study), spec.directions[0], spec.metric_names[0])
+        try:
+            supervisor.run()
+        finally:
+            view.close()
+        return _outcome(spec, folder, supervisor, before, storage, study)
+
+
+def _outcome(
+    spec: StudySpec, folder: Path, supervisor: Supervisor, before: int, storage: RDBStorage, study: optuna.Study
+) -> RunOutcome:
+    finished = before if supervisor.killed else budget.tally(storage, study._study_id).finished
+    if not supervisor.killed:
+        study.set_user_attr("orchestrator", None)
+    return RunOutcome(
+        study_name=spec.study_name,
+        folder=folder,
+        n_trials=spec.n_trials,
+        finished=finished,
+        added=finished - before,
+        signal=supervisor.signal,
+        killed=supervisor.killed,
+        timed_out=supervisor.timed_out,
+    )
+
+
+def _hold(study: optuna.Study, folder: Path) -> None:
+    """Say in the database who runs the study: the lock guards the folder, and two may share a database.
+
+    Raises:
+        StudyConflict: another process of this host does, from another results folder.
+    """
+    me = Owner.current()
+    holder = Owner.from_dict(study.user_attrs.get("orchestrator"))
+    if holder is not None and holder != me and holder.is_known_alive():
+        raise held_by(holder, folder)
+    study.set_user_attr("orchestrator", me.as_dict())
+
+
+def _best(study: optuna.Study) -> tuple[int, float] | None:
+    """Number and first value of the best trial so far; an unbeaten one of several objectives has no best."""
+    if len(study.directions) > 1 or not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+        return None
+    return study.best_trial.number, float(study.best_trial.values[0])

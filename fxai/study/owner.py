@@ -1,0 +1,89 @@
+"""Who holds a trial or a study: which process on which host, and whether it still lives."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """One process. A process id alone is used again; with its start time it is not."""
+
+    host: str
+    pid: int
+    pid_start: int | None
+    """Clock ticks from boot to the start of the process; None where the system does not tell."""
+
+    pid_namespace: int | None
+    """Containers count process ids separately; None where the system does not tell."""
+
+    @classmethod
+    def current(cls) -> Owner:
+        """The calling process."""
+        return cls(socket.gethostname(), os.getpid(), _start_ticks(os.getpid()), _namespace())
+
+    @classmethod
+    def of_child(cls, pid: int) -> Owner:
+        """A process that the caller started and has not waited for yet."""
+        return cls(socket.gethostname(), pid, _start_ticks(pid), _namespace())
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any] | None) -> Owner | None:
+        """Read back what `as_dict` wrote; None for anything else."""
+        try:
+            return cls(**data) if data else None
+        except TypeError:
+            return None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a user attribute or a lock file."""
+        return asdict(self)
+
+    def is_known_dead(self) -> bool:
+        """True only where this host can be sure; a process elsewhere is judged by its heartbeat."""
+        here = Owner.current()
+        if (self.host, self.pid_namespace) != (here.host, here.pid_namespace):
+            return False
+        if self.pid_start is not None:
+            return _start_ticks(self.pid) != self.pid_start
+        return not _exists(self.pid)
+
+    def is_known_alive(self) -> bool:
+        """True only where this host can be sure; without a start time the id may be another process's by now."""
+        here = Owner.current()
+        same_host = (self.host, self.pid_namespace) == (here.host, here.pid_namespace)
+        return same_host and self.pid_start is not None and not self.is_known_dead()
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host}"
+
+
+def _start_ticks(pid: int) -> int | None:
+    """Field 22 of /proc/<pid>/stat, None for a process that is gone or a zombie (it holds nothing any more)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return None
+    # `fields` starts at field 3, the state.
+    return None if fields[0] in ("Z", "X") else int(fields[19])
+
+
+def _namespace() -> int | None:
+    try:
+        return os.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        return None
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

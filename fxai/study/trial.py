@@ -1,0 +1,172 @@
+"""One trial: from suggested parameters through reports and pruning to a verdict."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.trial import TrialState
+
+from fxai import yaml_strict
+from fxai.config import TrialConfig
+from fxai.errors import FxaiError
+from fxai.files import write_text_atomic
+from fxai.study import space
+from fxai.study.objective import Objective, Report, TrialRequest
+from fxai.study.spec import StudySpec
+
+Emit = Callable[[dict[str, Any]], None]
+"""Sends an event to the parent process."""
+
+
+class Stopped(Exception):  # noqa: N818  (a request, not an error)
+    """The worker was asked to stop; the trial goes back to the queue."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What Optuna is told about a trial."""
+
+    state: TrialState
+    values: tuple[float, ...] | None = None
+    error: str | None = None
+
+
+class TrialRun:
+    """The course of one trial in a worker."""
+
+    def __init__(
+        self,
+        trial: optuna.Trial,
+        spec: StudySpec,
+        folder: Path,
+        *,
+        seed: int,
+        emit: Emit,
+        stopped: Callable[[], bool],
+    ) -> None:
+        """Prepare a trial.
+
+        Args:
+            trial: the claimed trial.
+            spec: its study.
+            folder: the study's folder.
+            seed: of the training.
+            emit: receives events.
+            stopped: asked between updates whether to give up.
+        """
+        self.trial = trial
+        self.spec = spec
+        self.folder = folder
+        self.seed = seed
+        self.attrs: dict[str, Any] = {"seed": seed}
+        """User attributes to be stored with the trial."""
+        self._emit = emit
+        self._stopped = stopped
+        self._last_step = 0
+        self._values: tuple[float, ...] | None = None
+
+    def run(self, objective: Objective) -> Verdict:
+        """Suggest, train, report, prune.
+
+        Raises:
+            Stopped: the worker was asked to stop.
+            Exception: whatever the objective raised.
+        """
+        request = self._request()
+        self._emit({"kind": "trial_started", "number": self.trial.number, "params": self.trial.params})
+        started = time.monotonic()
+        with contextlib.closing(_closable(objective(request))) as reports:
+            for report in reports:
+                if self._take(report, time.monotonic() - started):
+                    return Verdict(TrialState.PRUNED)
+                if report.failure is not None:
+                    break
+        self._constrain()
+        if self._values is None:
+            return Verdict(TrialState.FAIL, error="the objective ended without an evaluated report")
+        return Verdict(TrialState.COMPLETE, self._values)
+
+    def _request(self) -> TrialRequest:
+        """Suggest parameters, write the effective config, and say so in the trial."""
+        params = space.suggest(self.trial, self.spec.parameters)
+        config = with_seed(space.apply(self.spec.base, params), self.seed)
+        folder = self.folder / "trials" / f"{self.trial.number:04d}"
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / "config.yaml"
+        write_text_atomic(path, yaml_strict.dump(config.model_dump(mode="json")))
+        self.attrs["config_file"] = path.relative_to(self.folder).as_posix()
+        if self._stopped():
+            raise Stopped
+        return TrialRequest(
+            number=self.trial.number, config=config, ruler=self.spec.base, seed=self.seed, folder=folder
+        )
+
+    def _take(self, report: Report, elapsed_s: float) -> bool:
+        """Record one report; True means prune."""
+        if report.step <= self._last_step:
+            raise FxaiError(f"the objective reported step {report.step} after step {self._last_step}")
+        self._last_step = report.step
+        rate = report.env_steps / elapsed_s if elapsed_s > 0 else 0.0
+        self.attrs.update(
+            env_steps=report.env_steps,
+            env_steps_per_s=round(rate, 1),
+            device=report.device,
+            failure=report.failure,
+        )
+        value = None
+        if report.metrics is not None:
+            self.attrs["metrics"] = {k: v if math.isfinite(v) else None for k, v in report.metrics.items()}
+            self._values = self._finite(report)
+            value = self._values[0]
+        self._emit(
+            {
+                "kind": "report",
+                "number": self.trial.number,
+                "step": report.step,
+                "total_steps": report.total_steps,
+                "value": value,
+                "env_steps_per_s": rate,
+            }
+        )
+        pruned = value is not None and len(self.spec.directions) == 1 and self._prune(report.step, value)
+        if self._stopped():
+            raise Stopped
+        return pruned and report.failure is None
+
+    def _constrain(self) -> None:
+        """Tell the sampler when an agent (almost) never trades: such a trial is best only if all others are too."""
+        least = self.spec.base.evaluation.min_trades
+        n_trades = (self.attrs.get("metrics") or {}).get("n_trades")
+        if least > 0 and n_trades is not None:
+            self.trial.set_constraint("min_trades", least - n_trades)
+
+    def _prune(self, step: int, value: float) -> bool:
+        self.trial.report(value, step)
+        return self.trial.should_prune()
+
+    def _finite(self, report: Report) -> tuple[float, ...]:
+        """The values of the study's metrics; Optuna would take an infinite one as the best ever."""
+        metrics = report.metrics or {}
+        for name in self.spec.metric_names:
+            if name not in metrics:
+                raise FxaiError(f"the objective gave no {name} at update {report.step}")
+            if not math.isfinite(metrics[name]):
+                raise FxaiError(f"{name} is {metrics[name]} at update {report.step}")
+        return tuple(float(metrics[name]) for name in self.spec.metric_names)
+
+
+def with_seed(config: TrialConfig, seed: int) -> TrialConfig:
+    """The same configuration under another seed, so that the saved file repeats the trial."""
+    return config.model_copy(update={"training": config.training.model_copy(update={"seed": seed})})
+
+
+def _closable(reports: Iterator[Report]) -> Any:
+    """A generator as it is; any other iterator wrapped into one."""
+    return reports if hasattr(reports, "close") else (report for report in reports)

@@ -1,0 +1,215 @@
+"""What a worker does: reclaim, claim, train, report, tell, until the budget is spent or it is asked to stop.
+
+Optuna's own `optimize` is not used; docs/faults.md lists what it loses.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import optuna
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.trial import TrialState
+
+from fxai.errors import ConfigError, FxaiError, InputError, StorageError
+from fxai.study import budget
+from fxai.study.heart import Heart
+from fxai.study.objective import load_objective
+from fxai.study.owner import Owner
+from fxai.study.pruners import build_pruner
+from fxai.study.samplers import build_sampler
+from fxai.study.spec import StudySpec
+from fxai.study.storage import DATABASE_ERRORS, load_study, open_storage, storage_errors
+from fxai.study.trial import Emit, Stopped, TrialRun, Verdict
+
+INTERRUPTED = "interrupted: the study was stopped"
+
+_NOT_THE_TRIALS_FAULT = (Stopped, UpdateFinishedTrialError, InputError, StorageError, *DATABASE_ERRORS)
+
+log = logging.getLogger("fxai.worker")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSetup:
+    """All that a worker is told; it travels through a pipe, never through the process list."""
+
+    index: int
+    spec: StudySpec
+    study_seed: int
+    folder: Path
+    """The study's folder."""
+
+    objective: str
+    """`module:function`."""
+
+    @property
+    def log_path(self) -> Path:
+        """Where the worker's output goes."""
+        return self.folder / "logs" / f"worker-{self.index}.log"
+
+
+class Worker:
+    """Runs trials of one study in this process."""
+
+    def __init__(self, setup: WorkerSetup, emit: Emit, stop: Event, drain: Event) -> None:
+        """Open the study and import the objective.
+
+        Args:
+            setup: what to run.
+            emit: receives events for the parent.
+            stop: release the running trial and end.
+            drain: finish the running trial and end.
+        """
+        self.setup = setup
+        self.spec = setup.spec
+        self._emit = emit
+        self._stop = stop
+        self._drain = drain
+        self._trial_id: int | None = None
+        self._attrs: dict[str, Any] = {}
+        self._owner = Owner.current()
+        with storage_errors(self.spec.storage):
+            self.storage = open_storage(self.spec.storage, create=False, check=False)
+            self.study = load_study(self.storage, self.spec.study_name, pruner=build_pruner(self.spec.pruner))
+        self._objective = load_objective(setup.objective)
+        self._heart = Heart(self.storage)
+
+    def run(self) -> str:
+        """Run trials; returns why there are no more: `stopped`, `drained` or `budget`."""
+        with storage_errors(self.spec.storage):
+            try:
+                return self._loop()
+            except Stopped:
+                return "stopped"
+
+    def release(self) -> None:
+        """Hand the running trial, if there is one, back to the queue; any thread may call this."""
+        if self._trial_id is not None:
+            self._release(self._trial_id, INTERRUPTED)
+
+    def _loop(self) -> str:
+        study_id = self.study._study_id
+        while not self._stop.is_set():
+            if self._drain.is_set():
+                return "drained"
+            for taken in budget.reclaim(self.storage, study_id):
+                self._emit(taken.event())
+            trial_id = budget.claim(self.storage, study_id, self.spec.n_trials, self._owner)
+            if trial_id is None:
+                return "budget"
+            number = self.storage.get_trial_number_from_id(trial_id)
+            self._trial_id = trial_id
+            self._heart.watch(trial_id)
+            try:
+                self._run_trial(trial_id, number)
+            finally:
+                self._heart.watch(None)
+                self._trial_id = None
+        return "stopped"
+
+    def _run_trial(self, trial_id: int, number: int) -> None:
+        started = time.monotonic()
+        log.info("trial %d", number)
+        self._attrs = {}
+        try:
+            verdict = self._train(trial_id, number)
+            values = self._tell(trial_id, number, verdict)
+        except Stopped:
+            self._release(trial_id, INTERRUPTED)
+            raise
+        except UpdateFinishedTrialError:
+            self._log(f"trial {number} was reclaimed while this worker was away; its result is dropped")
+            return
+        except (InputError, StorageError) as error:  # every other trial would meet it too
+            self._release(trial_id, error.what)
+            raise
+        self._finished(number, verdict, values, time.monotonic() - started)
+        if verdict.state == TrialState.FAIL and not self.spec.catch_exceptions:
+            raise FxaiError(
+                f"trial {number} failed: {verdict.error}",
+                where=str(self.setup.log_path),
+                hint="catch_exceptions: true lets the study go on after a failed trial",
+            )
+
+    def _train(self, trial_id: int, number: int) -> Verdict:
+        """Run the objective; what it raises becomes a FAIL."""
+        try:
+            run = TrialRun(
+                self._optuna_trial(trial_id, number),
+                self.spec,
+                self.setup.folder,
+                seed=self._seed(trial_id, number),
+                emit=self._emit,
+                stopped=self._stop.is_set,
+            )
+            self._attrs = run.attrs
+            return run.run(self._objective)
+        except ConfigError as error:  # these parameters do not go together; others may
+            return Verdict(TrialState.FAIL, error=_one_line(error))
+        except _NOT_THE_TRIALS_FAULT:
+            raise
+        except Exception as error:
+            log.exception("trial %d failed", number)
+            return Verdict(TrialState.FAIL, error=_one_line(error))
+
+    def _optuna_trial(self, trial_id: int, number: int) -> optuna.Trial:
+        """A trial object for a claimed trial, as `study.ask` makes one."""
+        self.study.sampler = build_sampler(
+            self.spec.sampler, self.spec.parameters, budget.sampler_seed(self.setup.study_seed, number)
+        )
+        self.study._thread_local.cached_all_trials = None
+        self.study.get_trials(deepcopy=False)  # Optuna's cache must have seen the trial
+        return optuna.Trial(self.study, trial_id)
+
+    def _seed(self, trial_id: int, number: int) -> int:
+        """The seed that a repeated trial brings along, else one from its number; recorded before the training."""
+        seed = self.storage.get_trial_user_attrs(trial_id).get("seed")
+        if seed is None:
+            seed = budget.trial_seed(self.setup.study_seed, number)
+            budget.set_trial_attrs(self.storage, trial_id, {"seed": seed})
+        return int(seed)
+
+    def _tell(self, trial_id: int, number: int, verdict: Verdict) -> list[float] | None:
+        """Store the result; returns the stored values, which a pruned trial has too.
+
+        Raises:
+            UpdateFinishedTrialError: the trial was taken away from this worker.
+        """
+        budget.set_trial_attrs(self.storage, trial_id, {**self._attrs, "error": verdict.error})
+        told = self.study.tell(number, verdict.values, state=verdict.state, skip_if_finished=True)
+        if told.state != verdict.state:
+            raise UpdateFinishedTrialError
+        return None if told.values is None else list(told.values)
+
+    def _finished(self, number: int, verdict: Verdict, values: list[float] | None, duration_s: float) -> None:
+        log.info("trial %d: %s after %.1f s", number, verdict.state.name, duration_s)
+        self._emit(
+            {
+                "kind": "trial_finished",
+                "number": number,
+                "state": verdict.state.name,
+                "value": values[0] if values else None,
+                "error": verdict.error,
+                "duration_s": duration_s,
+            }
+        )
+
+    def _release(self, trial_id: int, reason: str) -> None:
+        """Hand the trial back to the queue, unless somebody did already."""
+        taken = budget.requeue(self.storage, trial_id, reason, blame=False)
+        if taken is not None:
+            self._emit(taken.event())
+
+    def _log(self, text: str) -> None:
+        log.info(text)
+        self._emit({"kind": "log", "text": text})
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text if isinstance(error, FxaiError) else f"{type(error).__name__}: {text}"

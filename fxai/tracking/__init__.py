@@ -1,0 +1,1 @@
+"""Experiment trackers; never fatal to a trial."""

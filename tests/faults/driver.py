@@ -1,0 +1,27 @@
+"""The command line with a fake objective, as a process: `driver.py MODULE:FUNCTION --spec FILE ...`."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent / "study")]
+
+
+def main() -> int:
+    """Run the command with the objective in place of PPO and without bars."""
+    market = ModuleType("fxai.market.data")  # the real one imports pandas
+    market.load_market = lambda *_args, **_kwargs: SimpleNamespace(notes=(), data_hash="bars")  # type: ignore[attr-defined]
+    sys.modules["fxai.market.data"] = market
+    import fxai.study.launch
+    from fxai import cli
+
+    launch = fxai.study.launch.run_study
+    fxai.study.launch.run_study = functools.partial(launch, objective=sys.argv[1])
+    return cli.main(sys.argv[2:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,142 @@
+"""What may change between two runs of a study, and what may not."""
+
+from __future__ import annotations
+
+import optuna
+import pytest
+from fakes import load
+
+from fxai.errors import InputError, StudyConflict
+from fxai.study.fingerprint import fingerprint, free_name, open_study, recorded_spec, study_seed
+from fxai.study.storage import load_study, open_storage
+
+RATE = {"name": "training.learning_rate", "type": "float", "low": 0.0001, "high": 0.002}
+
+
+def opened(spec, data_hash="bars"):
+    return open_study(open_storage(spec.storage, create=True), spec, data_hash)
+
+
+def test_a_new_study_says_what_it_is(spec):
+    attrs = opened(spec).user_attrs
+    assert attrs["seed"] == 7  # the sampler's
+    assert attrs["spec_hash"] == spec.spec_hash
+    assert attrs["base_config"]["training"]["learning_rate"] == 3e-4
+    assert attrs["data_hash"] == "bars"
+    assert attrs["versions"]["optuna"] == optuna.__version__
+
+
+def test_without_a_sampler_seed_the_base_configs_counts(tmp_path):
+    assert study_seed(load(tmp_path, sampler={"type": "TPESampler"}, training_config={"training": {"seed": 5}})) == 5
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"n_trials": 9},
+        {"timeout": 60.0},
+        {"sampler": {"type": "TPESampler", "seed": 1}},
+        {"pruner": {"type": "ThresholdPruner", "lower": 0.0}},
+        {"catch_exceptions": False},
+        {"training_config": {"training": {"device": "cpu"}, "wandb": {"mode": "offline"}}},
+    ],
+)
+def test_what_leaves_trials_comparable_may_change(tmp_path, change):
+    opened(load(tmp_path))
+    assert len(opened(load(tmp_path, **change)).trials) == 1  # trial 0, not queued a second time
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (
+            {"parameters": [{**RATE, "high": 0.003}]},
+            "parameters.training.learning_rate.high: 0.002 in the study, 0.003",
+        ),
+        ({"parameters": [{**RATE, "type": "float_log"}]}, "parameters.training.learning_rate.type: float in the study"),
+        (
+            {"parameters": [RATE, {"name": "model.n_layers", "type": "int", "low": 1, "high": 2}]},
+            "parameters.model.n_layers.low: absent in the study, 1 now",
+        ),
+        ({"direction": "minimize"}, "directions: ['maximize'] in the study, ['minimize'] now"),
+        ({"metric_name": "sharpe"}, "metric_names: ['mean_reward'] in the study, ['sharpe'] now"),
+        ({"training_config": {"env": {"spread_bp": 3.0}}}, "base.env.spread_bp: 1.0 in the study, 3.0 now"),
+        ({"training_config": {"env": {"reward": {"pnl_coefficient": 2.0}}}}, "base.env.reward.pnl_coefficient: 1.0"),
+    ],
+)
+def test_what_changes_the_meaning_is_refused_with_a_diff(tmp_path, change, line):
+    opened(load(tmp_path))
+    with pytest.raises(StudyConflict) as caught:
+        opened(load(tmp_path, **change))
+    assert line in str(caught.value)
+    assert "--new-study" in caught.value.hint
+    assert caught.value.exit_code == 4
+
+
+def test_other_bars_are_refused(spec):
+    opened(spec, "bars")
+    with pytest.raises(StudyConflict, match="data_hash: bars in the study, other bars now"):
+        opened(spec, "other bars")
+
+
+def test_a_file_of_the_same_bars_may_be_moved(tmp_path):
+    def at(path):
+        data = {"source": "file", "path": path, "timezone": "UTC", "instruments": ["EURUSD"]}
+        return load(tmp_path, training_config={"data": data})
+
+    assert fingerprint(at("a.csv"), "bars") == fingerprint(at("b.csv"), "bars")
+    assert fingerprint(at("a.csv"), None) != fingerprint(at("b.csv"), None)
+
+
+def test_load_if_exists_false_refuses_an_existing_study(tmp_path):
+    spec = load(tmp_path, load_if_exists=False)
+    opened(spec)
+    with pytest.raises(StudyConflict, match="exists already"):
+        opened(spec)
+
+
+def test_a_creation_that_was_cut_short_is_completed(spec):
+    storage = open_storage(spec.storage, create=True)
+    optuna.create_study(storage=storage, study_name=spec.study_name, direction="maximize")
+    study = opened(spec)
+    assert len(study.trials) == 1
+    assert study.user_attrs["spec_fingerprint"] == fingerprint(spec, "bars")
+
+
+def test_a_creation_that_was_cut_short_with_another_direction_is_refused(spec):
+    storage = open_storage(spec.storage, create=True)
+    optuna.create_study(storage=storage, study_name=spec.study_name, direction="minimize")
+    with pytest.raises(StudyConflict, match="directions"):
+        opened(spec)
+
+
+def test_trials_of_another_program_are_refused(spec):
+    storage = open_storage(spec.storage, create=True)
+    optuna.create_study(storage=storage, study_name=spec.study_name, direction="maximize").add_trial(
+        optuna.trial.create_trial(value=1.0)
+    )
+    with pytest.raises(StudyConflict, match="trials that FxAI did not make"):
+        opened(spec)
+
+
+def test_the_spec_comes_back_from_the_database_without_its_url(tmp_path):
+    spec = load(tmp_path, pruner={"type": "PatientPruner", "patience": 1, "wrapped_pruner": {"type": "MedianPruner"}})
+    opened(spec)
+    more = load(tmp_path, n_trials=9)
+    study = opened(more)
+    assert "study.db" not in str(study.user_attrs)
+    assert recorded_spec(study, spec.storage) == more  # as it was run last
+
+
+def test_a_study_of_another_program_has_no_spec(spec):
+    storage = open_storage(spec.storage, create=True)
+    optuna.create_study(storage=storage, study_name="raw")
+    with pytest.raises(InputError, match="does not hold the spec"):
+        recorded_spec(load_study(storage, "raw"), spec.storage)
+
+
+def test_the_first_free_name_is_found(spec):
+    storage = open_storage(spec.storage, create=True)
+    for name in ("fake", "fake-2"):
+        optuna.create_study(storage=storage, study_name=name)
+    assert free_name(storage, "fake") == "fake-3"

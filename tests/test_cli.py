@@ -1,0 +1,259 @@
+"""The command line: fast where it should be, and errors that a person can act on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import optuna
+import pytest
+import yaml
+
+from fxai import cli, commands
+from fxai.errors import InputError, StudyConflict
+from fxai.study.budget import claim, requeue
+from fxai.study.fingerprint import open_study
+from fxai.study.owner import Owner
+from fxai.study.spec import load_specs
+from fxai.study.storage import open_storage
+
+ROOT = Path(__file__).parents[1]
+HEAVY = ("torch", "pandas", "plotly", "wandb", "scipy")
+
+
+@pytest.fixture
+def spec_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A spec of one study, in a folder that is the current one."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "base.yaml").write_text("data: {source: ecb}\nenv: {execution: next_close}\n")
+    return write(tmp_path)
+
+
+def write(folder: Path, *names: str) -> Path:
+    studies = [
+        {
+            "study_name": name,
+            "storage": "sqlite:///optuna_studies.db",
+            "base_config": "base",
+            "sampler": {"type": "RandomSampler", "seed": 1},
+            "parameters": [{"name": "training.learning_rate", "type": "float", "low": 0.0001, "high": 0.002}],
+            "n_trials": 3,
+        }
+        for name in names or ("fake",)
+    ]
+    path = folder / "spec.yaml"
+    path.write_text(yaml.safe_dump({"name": "fake", "studies": studies}))
+    return path
+
+
+def two_trials(spec_file: Path) -> optuna.Study:
+    """The study of the file with trial 0 complete at 1.5, and trial 1 given back as trial 2."""
+    spec = load_specs(spec_file).studies[0]
+    storage = open_storage(spec.storage, create=True)
+    study = open_study(storage, spec, "bars")
+    claim(storage, study._study_id, 3, Owner.current())
+    trial = optuna.Trial(study, study.trials[0]._trial_id)
+    trial.suggest_float("training.learning_rate", 0.0001, 0.002)
+    study.tell(trial, 1.5)
+    requeue(storage, claim(storage, study._study_id, 3, Owner.current()) or 0, "stopped", blame=False)
+    storage.engine.dispose()
+    return study
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["--help"], 0),
+        (["run", "--help"], 0),
+        (["best", "fake"], 2),
+        (["status"], 2),
+        (["--spec", "missing.yaml"], 2),
+    ],
+)
+def test_what_needs_no_training_imports_nothing_heavy(tmp_path, words, code):
+    script = (
+        "import sys; from fxai.cli import main\n"
+        "try: code = main(sys.argv[1:])\n"
+        "except SystemExit as end: code = end.code\n"
+        f"print('HEAVY', [name for name in {HEAVY} if name in sys.modules]); sys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", script, *words], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == code, done.stderr
+    assert done.stdout.splitlines()[-1] == "HEAVY []"
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_entry_script_lists_its_commands():
+    script = [sys.executable, str(ROOT / "optuna_optimization.py"), "--help"]
+    done = subprocess.run(script, capture_output=True, text=True, check=True)
+    for name in ("run", "best", "status", "dashboard", "train", "backtest"):
+        assert f"\n    {name}" in done.stdout
+
+
+def test_no_arguments_print_the_help_and_exit_2(capsys):
+    assert cli.main([]) == 2
+    assert "--spec FILE" in capsys.readouterr().err
+
+
+def test_best_prints_and_exports(spec_file, capsys):
+    two_trials(spec_file)
+    assert cli.main(["best", "fake"]) == 0
+    assert "trial 0" in capsys.readouterr().out
+    folder = Path("optuna_results/fake")
+    assert {"best_params.json", "fake_results.json", "fake_best_config.yaml"} <= {p.name for p in folder.iterdir()}
+
+
+def test_best_of_an_unknown_study_lists_those_that_exist(spec_file, capsys):
+    two_trials(spec_file)
+    assert cli.main(["best", "fakke"]) == 2
+    assert "hint: studies in this database: fake" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["best", "fake"], ["status"], ["dashboard"]])
+def test_a_mistyped_database_is_an_error_and_is_not_created(tmp_path, monkeypatch, capsys, words):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main([*words, "--storage", "sqlite:///typo.db"]) == 2
+    assert "error: typo.db: there is no such study database" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_status_counts_trials(spec_file, capsys):
+    two_trials(spec_file)
+    assert cli.main(["status"]) == 0
+    head, row = capsys.readouterr().out.splitlines()
+    assert head.split()[:5] == ["study", "done", "running", "waiting", "failed"]
+    # 1 complete of 3; nothing runs; the repetition waits; a requeued trial is no failure
+    assert row.split()[:6] == ["fake", "1", "of", "3", "0", "1"]
+    assert "1.5 (trial 0)" in row
+
+
+def test_a_spec_error_is_two_lines_on_stderr(spec_file, capsys):
+    spec_file.write_text(spec_file.read_text().replace("sampler:", "samplre:"))
+    assert cli.main(["--spec", str(spec_file)]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith(f"error: {spec_file}:")
+    assert "hint: did you mean sampler?" in printed.err
+
+
+def test_errors_carry_the_exit_code_of_their_class(monkeypatch, capsys):
+    def conflict(_: object) -> int:
+        raise StudyConflict("it differs", where="study x", hint="rename\x1b[31m it")
+
+    monkeypatch.setattr(cli, "show_status", conflict)
+    assert cli.main(["status"]) == 4
+    err = capsys.readouterr().err
+    assert err.splitlines()[0] == "error: study x: it differs"
+    assert "\x1b" not in err
+
+
+def test_a_bug_is_one_line_and_a_private_file_with_the_traceback(monkeypatch, capsys):
+    def bug(_: object) -> int:
+        raise ZeroDivisionError("postgresql://me:secret@host/db")
+
+    monkeypatch.setattr(cli, "show_status", bug)
+    assert cli.main(["status"]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("error: this is a bug in FxAI: ZeroDivisionError: postgresql://me:***@host/db")
+    path = Path(err.rpartition(" ")[2].strip())
+    assert "Traceback" in path.read_text()
+    assert "secret" not in path.read_text()
+    assert path.stat().st_mode & 0o077 == 0
+    path.unlink()
+    assert cli.main(["status", "--debug"]) == 1
+    err = capsys.readouterr().err
+    assert "Traceback" in err
+    Path(err.rpartition(" ")[2].strip()).unlink()
+
+
+def test_ctrl_c_outside_of_a_study_is_130(monkeypatch, capsys):
+    def interrupted(_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "show_status", interrupted)
+    assert cli.main(["status"]) == 130
+    assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["--n-trials", "0"], ["--n-trials", "x"], ["--timeout", "-1"], ["--timeout", "nan"]])
+def test_numbers_that_make_no_sense_are_refused(spec_file, words):
+    with pytest.raises(SystemExit) as end:
+        cli.main(["--spec", str(spec_file), *words])
+    assert end.value.code == 2
+
+
+def chosen(spec_file: Path, monkeypatch: pytest.MonkeyPatch, *words: str) -> list[commands.StudySpec]:
+    """The studies that a command line would run."""
+    seen: list[commands.StudySpec] = []
+    monkeypatch.setattr(commands, "_run_one", lambda _file, spec, _args, _say: seen.append(spec) or 0)
+    assert cli.main(["--spec", str(spec_file), *words]) == 0
+    return seen
+
+
+def test_options_override_the_spec(spec_file, monkeypatch):
+    words = ["--n-trials", "9", "--timeout", "60", "--storage", "sqlite:///other.db", "--study-name", "mine"]
+    more = ["--set", "training.total_updates=50", "--set", "env.spread_bp=2.5", "--set", "model.activation=relu"]
+    [spec] = chosen(spec_file, monkeypatch, *words, *more)
+    assert (spec.n_trials, spec.timeout, spec.storage, spec.study_name) == (9, 60.0, "sqlite:///other.db", "mine")
+    assert spec.base.training.total_updates == 50
+    assert spec.base.env.spread_bp == 2.5
+    assert spec.base.model.activation == "relu"
+
+
+@pytest.mark.parametrize(
+    ("assignment", "what"),
+    [
+        ("training.learning_rat=0.001", "did you mean training.learning_rate"),
+        ("training.n_epochs=2.5", "must be a whole number"),
+        ("training.n_epochs", "is not KEY=VALUE"),
+        ("training.learning_rate=0.5", "the default 0.5 is not among the searched values"),
+    ],
+)
+def test_an_override_is_checked_like_the_file(spec_file, capsys, assignment, what):
+    assert cli.main(["--spec", str(spec_file), "--set", assignment]) == 2
+    assert what in capsys.readouterr().err
+
+
+def test_a_study_of_several_is_chosen_by_name(spec_file, monkeypatch, capsys):
+    write(spec_file.parent, "one", "two")
+    assert [spec.study_name for spec in chosen(spec_file, monkeypatch)] == ["one", "two"]
+    assert [spec.study_name for spec in chosen(spec_file, monkeypatch, "--study-name", "two")] == ["two"]
+    assert cli.main(["--spec", str(spec_file), "--study-name", "three"]) == 2
+    assert "hint: known: one, two" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["../../x", "a" * 65, "<script>", "x\0y", ""])
+def test_a_hostile_name_is_refused(spec_file, capsys, name):
+    assert cli.main(["--spec", str(spec_file), "--study-name", name]) == 2
+    assert "cannot name a study" in capsys.readouterr().err
+
+
+def test_a_new_study_takes_the_next_free_name(spec_file):
+    spec = load_specs(spec_file).studies[0]
+    assert commands._under_free_name(spec).study_name == "fake"
+    two_trials(spec_file)
+    assert commands._under_free_name(spec).study_name == "fake-2"
+
+
+def test_bars_are_checked_for_the_widest_window_and_the_longest_episode(spec_file):
+    text = spec_file.read_text()
+    spec = load_specs(spec_file).studies[0]
+    assert commands.bars_needed(spec) == 60 + 256  # the defaults
+    wider = {"name": "model.window", "type": "int", "low": 20, "high": 120}
+    data = yaml.safe_load(text)
+    data["studies"][0]["parameters"].append(wider)
+    spec_file.write_text(yaml.safe_dump(data))
+    assert commands.bars_needed(load_specs(spec_file).studies[0]) == 120 + 256
+
+
+def test_too_few_bars_end_the_run_before_the_study_exists(spec_file, monkeypatch, capsys):
+    def load_market(*_: object, min_bars: int, **__: object) -> SimpleNamespace:
+        raise InputError(f"needs {min_bars} bars")
+
+    monkeypatch.setattr("fxai.market.data.load_market", load_market)
+    assert cli.main(["--spec", str(spec_file)]) == 2
+    assert "needs 316 bars" in capsys.readouterr().err
+    assert not Path("optuna_studies.db").exists()

@@ -1,0 +1,104 @@
+"""The guard before Optuna's dashboard: who gets in, and what happens when the port is taken."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import urllib.error
+import urllib.request
+
+import optuna
+import pytest
+
+from fxai.dashboard import Guard, dashboard_server
+from fxai.errors import InputError
+from fxai.study.storage import open_storage, study_names
+
+HERE = "127.0.0.1:8052"
+
+
+def status_of(method: str, **headers: str) -> str:
+    """The status line that a request gets from a guard around an app that says 200."""
+    answers: list[str] = []
+
+    def app(_environ, start_response):
+        start_response("200 OK", [])
+        return [b"inside"]
+
+    guard = Guard(app, [HERE, "localhost:8052"])
+    environ = {"REQUEST_METHOD": method, **{f"HTTP_{key}": value for key, value in headers.items()}}
+    guard(environ, lambda status, _headers: answers.append(status))
+    return answers[0]
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "status"),
+    [
+        ("GET", {"HOST": HERE}, "200"),
+        ("GET", {"HOST": "LOCALHOST:8052"}, "200"),
+        ("GET", {"HOST": "evil.example:8052"}, "403"),  # DNS rebinding
+        ("GET", {"HOST": "127.0.0.1:9999"}, "403"),
+        ("GET", {}, "403"),
+        ("DELETE", {"HOST": HERE, "ORIGIN": f"http://{HERE}"}, "200"),
+        ("DELETE", {"HOST": HERE}, "200"),  # curl: no web page sends a write without Origin
+        ("DELETE", {"HOST": HERE, "ORIGIN": "http://evil.example"}, "403"),
+        ("DELETE", {"HOST": HERE, "ORIGIN": "null"}, "403"),
+        ("POST", {"HOST": HERE, "ORIGIN": "http://localhost:3000"}, "403"),
+        ("POST", {"HOST": HERE, "SEC_FETCH_SITE": "cross-site"}, "403"),
+        ("PUT", {"HOST": HERE, "ORIGIN": f"http://{HERE}", "SEC_FETCH_SITE": "same-origin"}, "200"),
+    ],
+)
+def test_only_our_own_pages_may_write(method, headers, status):
+    assert status_of(method, **headers).split()[0] == status
+
+
+@pytest.fixture
+def url(tmp_path):
+    url = f"sqlite:///{tmp_path / 'study.db'}"
+    optuna.create_study(storage=open_storage(url, create=True), study_name="known")
+    return url
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_it_serves_studies_and_a_foreign_page_cannot_delete_one(url):
+    port = free_port()
+    with dashboard_server(url, "127.0.0.1", port) as server:
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/studies", timeout=30) as answer:
+                assert b'"known"' in answer.read()
+            request = urllib.request.Request(f"http://127.0.0.1:{port}/api/studies/1", method="DELETE")
+            request.add_header("Origin", "http://evil.example")
+            with pytest.raises(urllib.error.HTTPError, match="403") as refused:
+                urllib.request.urlopen(request, timeout=30)
+            refused.value.close()
+        finally:
+            server.shutdown()
+    assert study_names(open_storage(url, create=False)) == ["known"]
+
+
+def test_a_taken_port_is_named_with_a_free_one(url):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(InputError, match=f"port {port} is in use") as caught:
+            dashboard_server(url, "127.0.0.1", port)
+    assert int(caught.value.hint.rpartition(" ")[2]) > port
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "example.com", "::"])
+def test_other_hosts_are_refused(url, host):
+    with pytest.raises(InputError, match="has no login"):
+        dashboard_server(url, host, 8052)
+
+
+def test_a_missing_database_is_refused_and_not_created(tmp_path):
+    with pytest.raises(InputError, match="there is no such study database"):
+        dashboard_server(f"sqlite:///{tmp_path / 'typo.db'}", "127.0.0.1", 8052)
+    assert list(tmp_path.iterdir()) == []

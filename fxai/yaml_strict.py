@@ -143,7 +143,7 @@ class _Loader(Reader, Scanner, Parser, Composer, BaseResolver):
         return node
 
 
-class _Refused(Exception):  # noqa: N818  (not an error of its own: it becomes a ConfigError with the file's name)
+class _Refused(Exception):
     def __init__(self, what: str, line: int, hint: str | None = None) -> None:
         self.what, self.line, self.hint = what, line, hint
         super().__init__(what)

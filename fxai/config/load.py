@@ -58,7 +58,9 @@ def parse(model: type[Model], data: Any, *, where: Where, prefix: Place = ()) ->
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        faults = [_Fault(dict(item), model) for item in error.errors(include_url=False)]
+        # a misspelt key is also a missing one: the unknown key says more
+        items = sorted(error.errors(include_url=False), key=lambda item: item["type"] == "missing")
+        faults = [_Fault(dict(item), model) for item in items]
     first, *others = faults
     lines = [f"{first.path(prefix)}{first.what}"]
     lines += [f"also {where(prefix + fault.place)}: {fault.path(prefix)}{fault.what}" for fault in others]

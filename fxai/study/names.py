@@ -9,15 +9,21 @@ from fxai.errors import InputError
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
+def name_fault(name: str) -> str | None:
+    """Why this cannot name a study; None when it can."""
+    if _NAME.fullmatch(name):
+        return None
+    shown = ascii(name if len(name) <= 40 else name[:37] + "...")
+    return f"{shown} cannot name a study: 1 to 64 of A-Z a-z 0-9 . _ -, the first a letter or digit"
+
+
 def checked_name(name: str, where: str) -> str:
     """Return the name of a study that can be a folder's name.
 
     Raises:
         InputError: it cannot; `where` says which option or key it came from.
     """
-    if not _NAME.fullmatch(name):
-        shown = ascii(name if len(name) <= 40 else name[:37] + "...")
-        raise InputError(
-            f"{shown} cannot name a study: 1 to 64 of A-Z a-z 0-9 . _ -, the first a letter or digit", where=where
-        )
+    fault = name_fault(name)
+    if fault:
+        raise InputError(fault, where=where)
     return name

@@ -248,6 +248,8 @@ def build_sampler(
             options.setdefault(key, False)
     if name == "GridSampler":
         options["search_space"] = {p.name: list(p.values(MAX_GRID)) for p in parameters}
+    if name == "QMCSampler" and seed is not None:  # what the sequence cannot give must still not repeat
+        options["independent_sampler"] = optuna.samplers.RandomSampler(seed)
     with warnings.catch_warnings():  # experimental and deprecated: the spec's warnings have said so
         warnings.simplefilter("ignore")
         try:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,6 +19,7 @@ from fxai.config.metrics import METRIC_DIRECTIONS
 from fxai.config.trial import TrialConfig
 from fxai.errors import ConfigError
 from fxai.secrets import has_password, redact_url
+from fxai.study.names import name_fault
 from fxai.study.options import PrunerSpec, SamplerSpec
 from fxai.study.pruners import check_schedule, parse_pruner
 from fxai.study.samplers import check_sampler, parse_sampler
@@ -28,8 +28,6 @@ from fxai.study.space_checks import check_space
 from fxai.yaml_strict import Document, Place
 
 Direction = Literal["maximize", "minimize"]
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def _as_tuple(value: Any) -> Any:
@@ -65,9 +63,9 @@ class _StudyKeys(Settings):
     @field_validator("study_name")
     @classmethod
     def _is_a_plain_name(cls, name: str) -> str:
-        if not _NAME.fullmatch(name):
-            shown = ascii(name if len(name) <= 40 else name[:37] + "...")
-            raise ValueError(f"{shown} cannot name a study: 1 to 64 of A-Z a-z 0-9 . _ -, the first a letter or digit")
+        fault = name_fault(name)
+        if fault:
+            raise ValueError(fault)
         return name
 
 

@@ -25,7 +25,7 @@ Emit = Callable[[dict[str, Any]], None]
 """Sends an event to the parent process."""
 
 
-class Stopped(Exception):  # noqa: N818  (a request, not an error)
+class Stopped(Exception):
     """The worker was asked to stop; the trial goes back to the queue."""
 
 

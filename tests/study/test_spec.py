@@ -97,11 +97,11 @@ def test_workers_come_from_n_jobs_else_from_max_concurrent_trials(tmp_path: Path
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("n_trials: 20", "n_trails: 20", "s.yaml:3: studies[0].n_trials: this key is required and missing"),
+        ("n_trials: 20", "n_trails: 20", "s.yaml:13: studies[0].n_trails: unknown key"),
         ("n_trials: 20", "n_trials: 20.0", "s.yaml:13: studies[0].n_trials: must be a whole number, got 20.0"),
         ("n_trials: 20", "n_trials: 0", "s.yaml:13: studies[0].n_trials: must be ≥ 1, got 0"),
         ("n_trials: 20", "n_trials: yes", "s.yaml:13: studies[0].n_trials: must be a whole number, got the text 'yes'"),
-        ("name: test", "nam: test", "s.yaml:1: name: this key is required and missing"),
+        ("name: test", "nam: test", "s.yaml:1: nam: unknown key"),
         ("high: 1e-3", "high: .inf", "s.yaml:11: studies[0].parameters[0].high: must be a finite number, got inf"),
         ("low: 1e-5", "low: .nan", "s.yaml:11: studies[0].parameters[0].low: must be a finite number, got nan"),
         (

@@ -7,7 +7,6 @@ from fxai.config.model import ModelConfig
 from fxai.config.reward import RewardConfig
 from fxai.config.training import TrainingConfig
 from fxai.config.trial import TrialConfig
-from fxai.config.wandb import WandbConfig
 
 __all__ = [
     "MAJORS",
@@ -20,5 +19,4 @@ __all__ = [
     "SplitConfig",
     "TrainingConfig",
     "TrialConfig",
-    "WandbConfig",
 ]

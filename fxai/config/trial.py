@@ -10,7 +10,6 @@ from fxai.config.env import EnvConfig
 from fxai.config.evaluation import EvaluationConfig
 from fxai.config.model import ModelConfig
 from fxai.config.training import TrainingConfig
-from fxai.config.wandb import WandbConfig
 
 
 class TrialConfig(Settings):
@@ -21,7 +20,6 @@ class TrialConfig(Settings):
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
-    wandb: WandbConfig = WandbConfig()
 
     @model_validator(mode="after")
     def _rollouts_fill_episodes(self) -> TrialConfig:

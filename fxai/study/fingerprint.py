@@ -101,7 +101,7 @@ def free_name(storage: RDBStorage, name: str) -> str:
 
 def fingerprint(spec: StudySpec, data_hash: str | None) -> dict[str, Any]:
     """All that decides what a trial's value means, as one flat mapping of dotted names."""
-    base = _flat(spec.base.model_dump(mode="json", exclude={"wandb"}))
+    base = _flat(spec.base.model_dump(mode="json"))
     left_out = _MEANS_NOTHING | ({"data.path"} if data_hash else set())
     parameters = {p.name: p.model_dump(mode="json", exclude={"name"}, exclude_defaults=True) for p in spec.parameters}
     return {

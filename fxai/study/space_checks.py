@@ -29,7 +29,6 @@ _SCHEDULE = "trials report by it: they could no longer be compared or pruned at 
 _FIXED_SECTIONS = {
     "data": _RULER,
     "evaluation": _RULER,
-    "wandb": "it does not change the training",
 }
 _FIXED = {
     "training.device": "the place of the training would decide its score: set it in training_config",

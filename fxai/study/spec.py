@@ -115,7 +115,7 @@ class StudySpec(Settings):
             "directions": self.directions,
             "metric_names": self.metric_names,
             "parameters": [p.model_dump(mode="json", exclude_defaults=True) for p in self.parameters],
-            "base": self.base.model_dump(mode="json", exclude={"wandb": True, "training": {"device", "seed"}}),
+            "base": self.base.model_dump(mode="json", exclude={"training": {"device", "seed"}}),
         }
         return hashlib.sha256(json.dumps(what, sort_keys=True, allow_nan=False).encode()).hexdigest()
 

@@ -74,7 +74,7 @@ def test_a_whole_number_is_a_number() -> None:
             "f.yaml:5: model.activation: must be one of gelu, relu, silu, got the text 'gelo'\nhint: did you mean gelu",
         ),
         ("model:\n  n_heads: 5\n", "f.yaml:4: model: n_heads 5 must divide d_model 64"),
-        ("wandb:\n  project: 3\n", "f.yaml:5: wandb.project: must be text, got 3\nhint: put it in quotes"),
+        ("training:\n  device: 3\n", "f.yaml:5: training.device: must be text, got 3\nhint: put it in quotes"),
     ],
 )
 def test_a_fault_names_line_key_and_remedy(lines: str, message: str) -> None:

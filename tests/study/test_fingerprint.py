@@ -38,7 +38,7 @@ def test_without_a_sampler_seed_the_base_configs_counts(tmp_path):
         {"sampler": {"type": "TPESampler", "seed": 1}},
         {"pruner": {"type": "ThresholdPruner", "lower": 0.0}},
         {"catch_exceptions": False},
-        {"training_config": {"training": {"device": "cpu"}, "wandb": {"mode": "offline"}}},
+        {"training_config": {"training": {"device": "cpu"}}},
     ],
 )
 def test_what_leaves_trials_comparable_may_change(tmp_path, change):

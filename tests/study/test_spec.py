@@ -286,7 +286,7 @@ def test_the_hash_moves_with_the_meaning_only(tmp_path: Path) -> None:
         {"n_jobs": 3},
         {"storage": "sqlite:///other.db"},
         {"sampler": {"seed": 1}},
-        {"training_config": {"training": {"device": "cpu"}, "wandb": {"mode": "offline"}}},
+        {"training_config": {"training": {"device": "cpu"}}},
     ]
     other: list[dict[str, Any]] = [
         {"metric_name": "sortino"},

@@ -4,7 +4,8 @@ What is measured: wall time of whole updates, rollout and gradient steps togethe
 time. Both train a causal transformer over the last `WINDOW` bars of the same depth, width, heads and feed-forward
 width, with a head of the same width and the same number of epochs, in float32 on the CPU. Both sizes are printed.
 
-- FxAI: `fxai.agent.train.train` on a synthetic market, one member, the default numbers of segments, accounts and steps.
+- FxAI: `fxai.agent.train.train` on a synthetic market, one member, the default numbers of segments, accounts and steps,
+  in a process prepared as FxAI's workers are (`fxai.agent.process`).
 - Stable-Baselines3: PPO on `forex-v0`; its features extractor is `torch.nn.TransformerEncoder`, read at the last bar.
 
 How: every run is a process of its own, with the same number of threads and pinned to the same cores where the
@@ -144,9 +145,12 @@ Prepared = Callable[[], tuple[Callable[[], int], Result]]
 
 
 def _prepare_fxai(options: argparse.Namespace) -> Prepared:
+    from fxai.agent.process import prepare_process
     from fxai.agent.train import train
     from fxai.config import TrialConfig
     from fxai.market.synthetic import ar1_bars, market_from_bars
+
+    prepare_process(options.threads)
 
     def build() -> tuple[Callable[[], int], Result]:
         part = market_from_bars({"SYNTH": ar1_bars(20_000, 0.2)}, parts=("train",)).train

@@ -57,13 +57,12 @@ def _pairs(x: Tensor) -> Tensor:
 
 @lru_cache(maxsize=256)
 def _chunk_rows(rows: int, span: int) -> int:
-    """Rows of a chunk.
+    """Rows of a chunk, R: few scores beyond the reach, yet chunks large enough for a matmul.
 
-    Twice the reach is the fewest scores for the fewest chunks; a softmax over a multiple of 8 entries is a third
-    faster, since a vector of 8 leaves no rest.
+    The rows seen, S, are a multiple of 8: a vectorised softmax over such a row takes a third less time.
     """
-    seen = -(-max(3 * span // 2, 16) // 8) * 8
-    return max(min(seen - span + 1, rows), 1)
+    seen = -(-(span * 5 // 4 + 8) // 8) * 8
+    return min(seen - span + 1, rows)
 
 
 @lru_cache(maxsize=64)
@@ -99,11 +98,11 @@ class _Sizes(NamedTuple):
 
     def sequences(self, store: Tensor) -> Tensor:
         """View of the sequences' rows, [3, P, H, B, L, E]."""
-        shape = (3, self.population, self.heads, self.rows, self.width)
-        laid = store[: 3 * self.chunks * self.chunk * self.width].view(shape)
+        outer = (3, self.population, self.heads)
+        laid = store[: 3 * self.chunks * self.chunk * self.width].view(*outer, self.rows, self.width)
         begin = self.span - 1
-        flat = laid[:, :, :, begin : begin + self.batch * self.length]
-        return flat.view(*flat.shape[:3], self.batch, self.length, self.width)
+        body = laid[:, :, :, begin : begin + self.batch * self.length]
+        return body.view(*outer, self.batch, self.length, self.width)
 
     def queries(self, store: Tensor) -> Tensor:
         """View of the chunks of queries, [C, R, E]."""
@@ -119,9 +118,10 @@ class _Sizes(NamedTuple):
 
     def complete(self, x_CRE: Tensor) -> Tensor:
         """View of the rows with a complete span out of chunks of queries, [P, B, M, H, E]."""
-        laid = x_CRE.view(self.population, self.heads, self.rows, self.width)[:, :, : self.batch * self.length]
-        split = laid.view(*laid.shape[:2], self.batch, self.length, self.width)
-        return split[:, :, :, self.span - 1 :].permute(0, 2, 3, 1, 4)
+        outer = (self.population, self.heads)
+        body = x_CRE.view(*outer, self.rows, self.width)[:, :, : self.batch * self.length]
+        body = body.view(*outer, self.batch, self.length, self.width)
+        return body[:, :, :, self.span - 1 :].permute(0, 2, 3, 1, 4)
 
 
 class _SlidingAttention(torch.autograd.Function):

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fxai.agent.checkpoint import load_weights, save_weights
+from fxai.agent.process import prepare_process
 from fxai.agent.seeding import member_seeds
 from fxai.agent.train import Progress, resolve_device, train
 from fxai.config import TrialConfig
@@ -25,7 +26,7 @@ from fxai.market.data import load_market
 from fxai.report.equity import equity_curve_html
 from fxai.report.results import RULER
 from fxai.report.text import clean, metric
-from fxai.study.ppo import bars_for_an_episode, device_name, prepare_process
+from fxai.study.ppo import bars_for_an_episode, device_name
 from fxai.yaml_strict import dump
 
 TRAIN_FOLDER = Path("optuna_results") / "train"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from functools import lru_cache
 
 import torch
 
+from fxai.agent.process import prepare_process
 from fxai.agent.seeding import member_seeds
 from fxai.agent.train import Progress, resolve_device, train
 from fxai.config import DataConfig, TrialConfig
@@ -17,9 +16,6 @@ from fxai.config.metrics import FLOOR
 from fxai.evaluate.validation import Evaluator
 from fxai.market.data import Market, load_market
 from fxai.study.objective import Report, TrialRequest
-
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-"""Of glibc's malloc.h."""
 
 
 def objective(request: TrialRequest) -> Iterator[Report]:
@@ -36,20 +32,6 @@ def objective(request: TrialRequest) -> Iterator[Report]:
     with closing(train(members, seeds, market.train, evaluate)) as training:
         for progress in training:
             yield as_report(progress, device)
-
-
-def prepare_process() -> None:
-    """One thread, and freed memory kept for the next update (docs/decisions.md, "one thread").
-
-    The matrices are small: a second thread gains little on an idle machine and loses a factor of ten on a busy one,
-    where each of thousands of short parallel regions waits for the core that is taken. More cores are used by more
-    workers. Without the second setting glibc returns every large tensor to the system and faults it in again.
-    """
-    torch.set_num_threads(1)
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt is not None:
-        mallopt(_M_MMAP_THRESHOLD, 32 * 2**20)
-        mallopt(_M_TRIM_THRESHOLD, 2**30)
 
 
 def bars_for_an_episode(config: TrialConfig) -> int:

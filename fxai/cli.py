@@ -31,6 +31,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not words:
         parser.print_help(sys.stderr)
         return 2
+    if not words[0].startswith("-") and words[0] not in commands:
+        _say(f"error: there is no command {words[0]!r}")
+        _say(f"hint: commands are {', '.join(sorted(commands))}; to run a study: {PROGRAM} --spec FILE")
+        return 2
     if words[0] not in commands and words[0] not in ("-h", "--help", "--version"):
         words.insert(0, "run")
     args = parser.parse_args(words)
@@ -60,7 +64,7 @@ def _parser() -> tuple[argparse.ArgumentParser, set[str]]:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"FxAI {fxai.__version__}")
-    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", prog=PROGRAM)
 
     def add(name: str, command: Command, summary: str) -> argparse.ArgumentParser:
         sub = subparsers.add_parser(name, help=summary, description=summary, allow_abbrev=False)
@@ -82,15 +86,17 @@ def _parser() -> tuple[argparse.ArgumentParser, set[str]]:
     board = add("dashboard", serve_dashboard, "Serve Optuna's dashboard on this machine until Ctrl-C.")
     _storage_option(board)
     board.add_argument("--host", default="127.0.0.1", help="a loopback address; default: %(default)s")
-    board.add_argument("--port", type=int, default=DEFAULT_PORT, help="default: %(default)s")
+    board.add_argument("--port", type=_port, default=DEFAULT_PORT, help="default: %(default)s")
 
     train = add("train", _train, "Train one agent from a training config, for example an exported best config.")
     train.add_argument("--config", metavar="FILE", type=Path, required=True, help="training config (YAML)")
+    train.add_argument("--ruler", metavar="FILE", type=Path, help="config to score with; default: the study's")
     train.add_argument("--out", metavar="DIR", type=Path, help="where the agent is saved")
 
     backtest = add("backtest", _backtest, "Trade a trained agent on the validation bars.")
     backtest.add_argument("--config", metavar="FILE", type=Path, required=True, help="training config (YAML)")
     backtest.add_argument("--weights", metavar="FILE", type=Path, required=True, help="weights that train saved")
+    backtest.add_argument("--ruler", metavar="FILE", type=Path, help="config to score with; default: the study's")
     backtest.add_argument("--out", metavar="FILE", type=Path, help="where the report is written")
     return parser, set(subparsers.choices)
 
@@ -118,16 +124,24 @@ def _storage_option(parser: argparse.ArgumentParser) -> None:
 
 
 def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError
-    return value
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"must be a port from 1 to 65535, got {text!r}")
+    return int(text)
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0 < value < float("inf"):
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"must be a number of seconds above 0, got {text!r}")
     return value
 
 
@@ -164,13 +178,13 @@ def serve_dashboard(args: argparse.Namespace) -> int:
 
 
 def _train(args: argparse.Namespace) -> int:
-    from fxai.report.single import train_command
+    from fxai.single import train_command
 
     return int(train_command(args))
 
 
 def _backtest(args: argparse.Namespace) -> int:
-    from fxai.report.single import backtest_command
+    from fxai.single import backtest_command
 
     return int(backtest_command(args))
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from fxai import yaml_strict
-from fxai.config.load import set_dotted, validate
-from fxai.errors import InputError
+from fxai.config.load import get_dotted, set_dotted, validate
+from fxai.errors import FxaiError, InputError, StudyConflict
 from fxai.study.names import checked_name
+from fxai.study.pruners import check_schedule
 from fxai.study.space import Parameter
 from fxai.study.space_checks import check_space
 from fxai.study.spec import SpecFile, StudySpec, load_specs
@@ -39,14 +42,27 @@ def _run_one(specs: SpecFile, spec: StudySpec, args: argparse.Namespace, say: Sa
     if args.new_study:
         spec = _under_free_name(spec)
     market = load_market(spec.base.data, min_bars=bars_needed(spec))
-    for note in market.notes:
+    for execution in _values(spec, "env.execution"):
+        market.check_execution(execution)
+    _check_device(spec.base.training.device)
+    notes = list(market.notes)
+    if market.derived:
+        notes.append(f"crosses of two quoted rates: {', '.join(market.derived)}")
+    for note in notes if not args.quiet else ():
         say(f"note: {note}")
     if spec.n_jobs > 1:
         say(f"note: n_jobs is {spec.n_jobs}; this version runs one trial at a time")
     started = time.monotonic()
-    outcome = run_study(
-        spec, args.results_dir or specs.results_dir, make_view(quiet=args.quiet), data_hash=market.data_hash
-    )
+    results_dir = args.results_dir or specs.results_dir
+    try:
+        outcome = run_study(spec, results_dir, make_view(quiet=args.quiet), data_hash=market.data_hash)
+    except StudyConflict:
+        raise
+    except FxaiError:
+        # what the trials before it gave is not lost with the error
+        with suppress(FxaiError):
+            _write(spec, results_dir / spec.study_name, specs.save_study_plots, True, 0.0, interrupted=True)
+        raise
     if not outcome.killed:
         _write(
             spec, outcome.folder, specs.save_study_plots, args.quiet, time.monotonic() - started, outcome.interrupted
@@ -113,6 +129,7 @@ def _with_overrides(spec: StudySpec, args: argparse.Namespace) -> StudySpec:
         base = set_dotted(base, key.strip(), yaml_strict.loads(f"value: {text}", f"--set {key}").data["value"])
     spec = spec.model_copy(update={"base": validate(base, where=lambda _: "--set")})
     check_space(spec.base, spec.parameters, spec.metric_names, where=lambda _: "--set", place=())
+    check_schedule(spec.pruner, spec.base.training, spec.n_trials, where=lambda _: "--set", place=())
     return spec
 
 
@@ -127,14 +144,28 @@ def _under_free_name(spec: StudySpec) -> StudySpec:
 
 
 def bars_needed(spec: StudySpec) -> int:
-    """Bars that a part of the market needs for any trial: the widest window and the longest episode."""
-    window, episode = spec.base.model.window, spec.base.env.max_episode_steps
+    """Bars that a part of the market needs for any trial: the warm-up and the longest episode."""
+    episode = spec.base.env.max_episode_steps
     for parameter in spec.parameters:
-        if parameter.name == "model.window":
-            window = max(window, _largest(parameter))
         if parameter.name == "env.max_episode_steps":
             episode = max(episode, _largest(parameter))
-    return window + episode
+    return spec.base.evaluation.warmup_bars + episode
+
+
+def _values(spec: StudySpec, name: str) -> tuple[Any, ...]:
+    """Every value that a setting may take in a study: what it is searched over, else the base's."""
+    for parameter in spec.parameters:
+        if parameter.name == name and parameter.choices is not None:
+            return parameter.choices
+    return (get_dotted(spec.base, name),)
+
+
+def _check_device(name: str) -> None:
+    """Refuse a GPU that is not there before anything is written; torch is imported only when a GPU is named."""
+    if name.startswith("cuda"):
+        from fxai.agent.train import resolve_device
+
+        resolve_device(name)
 
 
 def _largest(parameter: Parameter) -> int:

@@ -238,15 +238,15 @@ def test_a_new_study_takes_the_next_free_name(spec_file):
     assert commands._under_free_name(spec).study_name == "fake-2"
 
 
-def test_bars_are_checked_for_the_widest_window_and_the_longest_episode(spec_file):
+def test_bars_are_checked_for_the_warm_up_and_the_longest_episode(spec_file):
     text = spec_file.read_text()
     spec = load_specs(spec_file).studies[0]
-    assert commands.bars_needed(spec) == 60 + 256  # the defaults
-    wider = {"name": "model.window", "type": "int", "low": 20, "high": 120}
+    assert commands.bars_needed(spec) == 128 + 256  # the defaults
+    longer = {"name": "env.max_episode_steps", "type": "categorical", "choices": [128, 256, 512]}
     data = yaml.safe_load(text)
-    data["studies"][0]["parameters"].append(wider)
+    data["studies"][0]["parameters"].append(longer)
     spec_file.write_text(yaml.safe_dump(data))
-    assert commands.bars_needed(load_specs(spec_file).studies[0]) == 120 + 256
+    assert commands.bars_needed(load_specs(spec_file).studies[0]) == 128 + 512
 
 
 def test_too_few_bars_end_the_run_before_the_study_exists(spec_file, monkeypatch, capsys):
@@ -255,5 +255,5 @@ def test_too_few_bars_end_the_run_before_the_study_exists(spec_file, monkeypatch
 
     monkeypatch.setattr("fxai.market.data.load_market", load_market)
     assert cli.main(["--spec", str(spec_file)]) == 2
-    assert "needs 316 bars" in capsys.readouterr().err
+    assert "needs 384 bars" in capsys.readouterr().err
     assert not Path("optuna_studies.db").exists()

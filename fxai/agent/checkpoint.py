@@ -13,6 +13,7 @@ from safetensors.torch import save
 
 from fxai.agent.policy import Policy
 from fxai.config import ModelConfig
+from fxai.env.trading import ACCOUNT_FEATURES
 from fxai.errors import InputError
 from fxai.files import write_bytes_atomic
 
@@ -21,20 +22,24 @@ MAX_BYTES = 2**31
 """Larger files are refused before they are read."""
 
 
-def save_weights(path: Path, policy: Policy, member: int, feature_names: tuple[str, ...]) -> None:
-    """Write one member's weights, atomically."""
+def save_weights(
+    path: Path, policy: Policy, member: int, *, feature_names: tuple[str, ...], levels: tuple[float, ...]
+) -> None:
+    """Write one member's weights, atomically, with the features and position levels that they mean."""
     tensors = {n: w.detach()[member].cpu().contiguous() for n, w in policy.parameters.items()}
     shape = {
         "format": FORMAT,
         "model": policy.config.model_dump_json(),
-        "n_account": str(policy.n_account),
-        "n_actions": str(policy.n_actions),
+        "account": json.dumps(ACCOUNT_FEATURES),
+        "levels": json.dumps(levels),
         "features": json.dumps(feature_names),
     }
     write_bytes_atomic(path, save(tensors, metadata=shape))
 
 
-def load_weights(path: Path, *, feature_names: tuple[str, ...], n_actions: int, device: torch.device) -> Policy:
+def load_weights(
+    path: Path, *, feature_names: tuple[str, ...], levels: tuple[float, ...], device: torch.device
+) -> Policy:
     """A policy of population 1.
 
     Raises:
@@ -50,7 +55,7 @@ def load_weights(path: Path, *, feature_names: tuple[str, ...], n_actions: int, 
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except (SafetensorError, OSError) as error:
         raise InputError(f"not readable as safetensors ({error})", where=str(path), hint="train again") from error
-    return _rebuild(path, header, tensors, feature_names, n_actions, device)
+    return _rebuild(path, header, tensors, feature_names, levels, device)
 
 
 def _rebuild(
@@ -58,30 +63,34 @@ def _rebuild(
     header: dict[str, Any],
     tensors: dict[str, torch.Tensor],
     feature_names: tuple[str, ...],
-    n_actions: int,
+    levels: tuple[float, ...],
     device: torch.device,
 ) -> Policy:
     if header.get("format") != FORMAT:
         raise InputError("these are no FxAI policy weights", where=str(path))
     try:
         config = ModelConfig.model_validate_json(header["model"])
-        trained_on = tuple(json.loads(header["features"]))
-        n_account, trained_actions = int(header["n_account"]), int(header["n_actions"])
-    except (KeyError, ValueError, ValidationError) as error:
-        raise InputError("the header of the weights file is damaged", where=str(path)) from error
-    if trained_on != feature_names:
-        raise InputError(
-            f"trained on the features {', '.join(trained_on)}; this market has {', '.join(feature_names)}",
-            where=str(path),
-            hint="use the config that the weights were trained with",
+        trained_on, account, trained_levels = (
+            tuple(json.loads(header[name])) for name in ("features", "account", "levels")
         )
-    if trained_actions != n_actions:
-        raise InputError(f"trained with {trained_actions} position levels; the config has {n_actions}", where=str(path))
+    except (KeyError, TypeError, ValueError, ValidationError) as error:
+        raise InputError("the header of the weights file is damaged", where=str(path)) from error
+    for what, trained, here in (
+        ("bar features", trained_on, feature_names),
+        ("account features", account, ACCOUNT_FEATURES),
+        ("position levels", trained_levels, levels),
+    ):
+        if trained != here:
+            raise InputError(
+                f"trained with the {what} {', '.join(map(str, trained))}; here they are {', '.join(map(str, here))}",
+                where=str(path),
+                hint="use the config that the weights were trained with",
+            )
     policy = Policy(
         config,
         n_features=len(trained_on),
-        n_account=n_account,
-        n_actions=n_actions,
+        n_account=len(account),
+        n_actions=len(levels),
         generators=[torch.Generator()],
         device=device,
     )

@@ -56,5 +56,8 @@ class PopulationAdam:
         steps = self.steps_P1.clamp(min=1)
         rate_P1 = (learning_rate_P * alive_P)[:, None] / (1 - self.beta1**steps)
         denominator = self.square_PN.sqrt().div_((1 - self.beta2**steps).sqrt()).add_(self.eps)
-        self.weights_PN.sub_((rate_P1 * self.mean_PN).div_(denominator))
+        weights_PN = self.weights_PN - (rate_P1 * self.mean_PN).div_(denominator)
+        # a sum is finite only if every weight is
+        alive_P = alive_P & torch.isfinite(weights_PN.sum(1))
+        self.weights_PN.copy_(torch.where(alive_P[:, None], weights_PN, self.weights_PN))
         return norm_P, alive_P

@@ -75,7 +75,7 @@ def train(
     """Train a population.
 
     Args:
-        configs: one per member; they must agree on all that gives tensors their shape (`shared_shape`).
+        configs: one per member; they must agree on all that gives tensors their shape (`check_shapes`).
         seeds: one per member.
         part: the training part of the market.
         evaluate: called every `eval_frequency` updates and after the last.

@@ -10,5 +10,8 @@ from fxai.config.base import Settings
 class EvaluationConfig(Settings):
     """Settings of the fixed ruler; a study may not search them."""
 
+    warmup_bars: int = Field(default=128, ge=1)
+    """Bars before the first decision of every evaluation; no trial's `model.window` may be longer."""
+
     min_trades: int = Field(default=0, ge=0)
     """A result with fewer trades over all evaluation episodes is marked as doing (almost) nothing."""

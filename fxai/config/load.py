@@ -37,6 +37,8 @@ def load_trial_config(path: Path) -> TrialConfig:
         ConfigError: unreadable file, unknown key, wrong type or a combination that cannot train.
     """
     document = yaml_strict.load(path)
+    if "studies" in document.data:
+        raise ConfigError("this is a study spec, not a training config", where=str(path), hint="run it with --spec")
     return validate(document.data, where=document.where)
 
 

@@ -22,17 +22,30 @@ METRIC_DIRECTIONS: dict[str, str] = {
 
 METRIC_NAMES: tuple[str, ...] = tuple(METRIC_DIRECTIONS)
 
-FLOOR: dict[str, float] = {
-    "mean_reward": -100.0,
-    "sharpe": -RATIO_CAP,
-    "sortino": -RATIO_CAP,
-    "calmar": -RATIO_CAP,
-    "total_return": -1.0,
-    "max_drawdown": 1.0,
-    "profit_factor": 0.0,
-    "win_rate": 0.0,
-    "turnover": RATIO_CAP,
-    "n_trades": 0.0,
-    "mean_shaped_reward": -100.0,
+WORST: dict[str, tuple[float, float]] = {
+    "mean_reward": (-1000.0, 1000.0),
+    "sharpe": (-RATIO_CAP, RATIO_CAP),
+    "sortino": (-RATIO_CAP, RATIO_CAP),
+    "calmar": (-RATIO_CAP, RATIO_CAP),
+    "total_return": (-1.0, RATIO_CAP),
+    "max_drawdown": (0.0, 1.0),
+    "profit_factor": (0.0, RATIO_CAP),
+    "win_rate": (0.0, 1.0),
+    "turnover": (0.0, RATIO_CAP),
+    "n_trades": (0.0, 1e6),
+    "mean_shaped_reward": (-1000.0, 1000.0),
 }
-"""What a training that diverged is worth: finite, so that the sampler learns to keep away."""
+"""Lowest and highest value that a diverged training is told as: finite, so that the sampler learns to keep away."""
+
+
+def floor(metric: str, direction: str) -> float:
+    """What a training that diverged is worth to a study that optimises a metric in a direction.
+
+    For rewards it lies far below what an account can lose at ordinary coefficients; beyond that, a failed trial is
+    still never reported as the best.
+    """
+    return WORST[metric][0] if direction == "maximize" else WORST[metric][1]
+
+
+FLOOR: dict[str, float] = {name: floor(name, direction) for name, direction in METRIC_DIRECTIONS.items()}
+"""All metrics of a diverged training, each in its natural direction."""

@@ -29,6 +29,20 @@ class TrialConfig(Settings):
         return self
 
     @model_validator(mode="after")
+    def _every_window_sees_the_same_episodes(self) -> TrialConfig:
+        window, warmup = self.model.window, self.evaluation.warmup_bars
+        if window > warmup:
+            raise ValueError(f"model.window {window} must not exceed evaluation.warmup_bars {warmup}")
+        return self
+
+    @model_validator(mode="after")
+    def _every_instrument_is_evaluated(self) -> TrialConfig:
+        episodes, instruments = self.training.eval_episodes, len(self.data.instruments)
+        if episodes < instruments:
+            raise ValueError(f"training.eval_episodes {episodes} must cover the {instruments} data.instruments")
+        return self
+
+    @model_validator(mode="after")
     def _ecb_has_one_price_a_day(self) -> TrialConfig:
         if self.data.source == "ecb" and self.env.execution == "next_open":
             raise ValueError(

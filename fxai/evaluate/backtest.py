@@ -56,19 +56,18 @@ class Backtest:
 
 
 def backtest(policy: Policy, part: MarketPart, config: TrialConfig, bars_per_year: float) -> Backtest:
-    """Walk every instrument of a part from its first complete window to its last bar.
+    """Walk every instrument of a part from the end of the warm-up to its last bar.
 
     Args:
         policy: of population 1.
         part: the bars.
-        config: its `env` gives account rules and reward.
+        config: its `env` gives account rules and reward, its `evaluation` the warm-up.
         bars_per_year: annualises the metrics.
     """
-    window = policy.config.window
     env = TradingEnv(part, [config.env], policy.device)
     reward = RewardFunction([config.env.reward], policy.device)
     offsets = part.offsets_I
-    first = offsets[:-1] + window - 1
+    first = offsets[:-1] + config.evaluation.warmup_bars - 1
     steps_I = (offsets[1:] - 1 - first).tolist()
     same_length: dict[int, list[int]] = defaultdict(list)
     for i, steps in enumerate(steps_I):

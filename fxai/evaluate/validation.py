@@ -69,8 +69,9 @@ class Evaluator:
         """What each member did."""
         if self._env is None or self._env.rules.leverage_P11.shape[0] != policy.population:
             self._env = TradingEnv(self.part, [self.ruler.env] * policy.population, policy.device)
-        starts = self._env.starts(self.steps, policy.config.window)
-        self._check(starts, policy.config.window)
+        # the same first decisions for every window, or a trial could choose its own exam
+        starts = self._env.starts(self.steps, self.ruler.evaluation.warmup_bars)
+        self._check(starts)
         rows_E = episode_rows(starts, self.ruler.training.eval_episodes)
         ruler = RewardFunction([self.ruler.env.reward] * policy.population, policy.device)
         own = self._shaped
@@ -81,12 +82,13 @@ class Evaluator:
         """Each member's metrics."""
         return [measure(paths, self.bars_per_year) for paths in self.paths(policy)]
 
-    def _check(self, starts: Sequence[tuple[int, int]], window: int) -> None:
+    def _check(self, starts: Sequence[tuple[int, int]]) -> None:
+        warmup = self.ruler.evaluation.warmup_bars
         for name, (low, high) in zip(self.part.instruments, starts, strict=True):
             if low >= high:
-                have = high - low + window + self.steps - 1
+                have = high - low + warmup + self.steps - 1
                 raise DataError(
-                    f"{name} has {have} {self.part.name} bars; one episode needs {window + self.steps} "
-                    f"(model.window {window} + env.max_episode_steps {self.steps})",
+                    f"{name} has {have} {self.part.name} bars; one episode needs {warmup + self.steps} "
+                    f"(evaluation.warmup_bars {warmup} + env.max_episode_steps {self.steps})",
                     hint="use more bars, a larger data.split share, or shorter episodes",
                 )

@@ -61,7 +61,8 @@ def outcome_of(study: optuna.Study, metric_names: Sequence[str]) -> Outcome:
     trials = tuple(study.get_trials(deepcopy=False))
     directions = tuple(direction.name.lower() for direction in study.directions)
     completed = tuple(trial for trial in trials if trial.state is TrialState.COMPLETE and _finite(trial))
-    candidates = tuple(filter(is_feasible, completed)) or completed
+    sound = tuple(trial for trial in completed if not trial.user_attrs.get("failure")) or completed
+    candidates = tuple(filter(is_feasible, sound)) or sound
     front = _pareto_front(candidates, directions)
     return Outcome(
         trials=trials,

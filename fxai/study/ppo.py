@@ -36,7 +36,7 @@ def objective(request: TrialRequest) -> Iterator[Report]:
 
 def bars_for_an_episode(config: TrialConfig) -> int:
     """Bars that a market part needs per instrument: warm-up, one episode, and the bar that ends it."""
-    return config.model.window + config.env.max_episode_steps
+    return config.evaluation.warmup_bars + config.env.max_episode_steps
 
 
 def device_name(setting: str) -> str:

@@ -141,6 +141,10 @@ def load_specs(path: Path) -> SpecFile:
         ConfigError: with file and line; nothing has been created or imported by then.
     """
     document = yaml_strict.load(path)
+    if "studies" not in document.data and {"data", "env", "training"} & set(document.data):
+        raise ConfigError(
+            "this is a training config, not a study spec", where=str(path), hint=f"train it: poe train --config {path}"
+        )
     keys = parse(_FileKeys, document.data, where=document.where)
     first_line: dict[str, str] = {}
     for i, study in enumerate(keys.studies):

@@ -15,6 +15,7 @@ from optuna.trial import TrialState
 
 from fxai import yaml_strict
 from fxai.config import TrialConfig
+from fxai.config.metrics import floor
 from fxai.errors import FxaiError
 from fxai.files import write_text_atomic
 from fxai.study import space
@@ -135,7 +136,7 @@ class TrialRun:
                 "env_steps_per_s": rate,
             }
         )
-        pruned = value is not None and len(self.spec.directions) == 1 and self._prune(report.step, value)
+        pruned = value is not None and len(self.spec.directions) == 1 and self._prune(report, value)
         if self._stopped():
             raise Stopped
         return pruned and report.failure is None
@@ -147,12 +148,19 @@ class TrialRun:
         if least > 0 and n_trades is not None:
             self.trial.set_constraint("min_trades", least - n_trades)
 
-    def _prune(self, step: int, value: float) -> bool:
-        self.trial.report(value, step)
-        return self.trial.should_prune()
+    def _prune(self, report: Report, value: float) -> bool:
+        """Tell the value. A training that is over has nothing to save, and others are held against the default."""
+        self.trial.report(value, report.step)
+        spared = report.step >= report.total_steps or self.trial.user_attrs.get("default") is True
+        return not spared and self.trial.should_prune()
 
     def _finite(self, report: Report) -> tuple[float, ...]:
-        """The values of the study's metrics; Optuna would take an infinite one as the best ever."""
+        """The values of the study's metrics, the worst ones where the training diverged.
+
+        Optuna would take an infinite one as the best ever.
+        """
+        if report.failure is not None:
+            return tuple(map(floor, self.spec.metric_names, self.spec.directions))
         metrics = report.metrics or {}
         for name in self.spec.metric_names:
             if name not in metrics:

@@ -12,17 +12,19 @@ from safetensors.torch import save_file
 from fxai.agent.checkpoint import load_weights, save_weights
 from fxai.agent.policy import Policy
 from fxai.config import ModelConfig
+from fxai.env.trading import ACCOUNT_FEATURES
 from fxai.errors import InputError
 
 CPU = torch.device("cpu")
 NAMES = ("a", "b", "c")
+LEVELS = (-1.0, 0.0, 0.5, 1.0)
 
 
 def policy() -> Policy:
     return Policy(
         ModelConfig(window=6, d_model=8, n_heads=2, head_width=8),
         n_features=3,
-        n_account=2,
+        n_account=len(ACCOUNT_FEATURES),
         n_actions=4,
         generators=[torch.Generator().manual_seed(i) for i in range(2)],
         device=CPU,
@@ -31,8 +33,8 @@ def policy() -> Policy:
 
 def test_round_trip_keeps_the_member(tmp_path):
     original = policy()
-    save_weights(tmp_path / "w.safetensors", original, 1, NAMES)
-    loaded = load_weights(tmp_path / "w.safetensors", feature_names=NAMES, n_actions=4, device=CPU)
+    save_weights(tmp_path / "w.safetensors", original, 1, feature_names=NAMES, levels=LEVELS)
+    loaded = load_weights(tmp_path / "w.safetensors", feature_names=NAMES, levels=LEVELS, device=CPU)
     assert loaded.config == original.config
     assert torch.equal(loaded.weights_PN[0], original.weights_PN[1])
 
@@ -44,8 +46,8 @@ def write(path, metadata, tensors=None):
 GOOD = {
     "format": "fxai-policy-1",
     "model": ModelConfig(window=6, d_model=8, n_heads=2, head_width=8).model_dump_json(),
-    "n_account": "2",
-    "n_actions": "4",
+    "account": json.dumps(ACCOUNT_FEATURES),
+    "levels": "[-1.0, 0.0, 0.5, 1.0]",
     "features": json.dumps(NAMES),
 }
 
@@ -55,8 +57,10 @@ GOOD = {
     [
         ({"format": "other"}, "no FxAI policy"),
         ({"model": "{}}"}, "header of the weights file is damaged"),
-        ({"features": '["z"]'}, "trained on the features z"),
-        ({"n_actions": "3"}, "trained with 3 position levels"),
+        ({"features": '["z"]'}, "trained with the bar features z; here they are a, b, c"),
+        ({"account": '["z"]'}, "trained with the account features z"),
+        ({"levels": "[-1.0, 0.0, 0.4, 1.0]"}, r"trained with the position levels -1\.0, 0\.0, 0\.4, 1\.0"),
+        ({"levels": "7"}, "header of the weights file is damaged"),
         ({}, "weight input.bias is missing, misshapen or not finite"),
     ],
 )
@@ -64,7 +68,7 @@ def test_a_foreign_or_damaged_header_is_named(tmp_path, change, message):
     path = tmp_path / "w.safetensors"
     write(path, {**GOOD, **change})
     with pytest.raises(InputError, match=message):
-        load_weights(path, feature_names=NAMES, n_actions=4, device=CPU)
+        load_weights(path, feature_names=NAMES, levels=LEVELS, device=CPU)
 
 
 @pytest.mark.parametrize(
@@ -76,17 +80,17 @@ def test_a_file_that_is_no_safetensors_is_named(tmp_path, content):
     path = tmp_path / "w.safetensors"
     path.write_bytes(content)
     with pytest.raises(InputError, match="not readable as safetensors"):
-        load_weights(path, feature_names=NAMES, n_actions=4, device=CPU)
+        load_weights(path, feature_names=NAMES, levels=LEVELS, device=CPU)
 
 
 def test_a_truncated_checkpoint_is_named(tmp_path):
     path = tmp_path / "w.safetensors"
-    save_weights(path, policy(), 0, NAMES)
+    save_weights(path, policy(), 0, feature_names=NAMES, levels=LEVELS)
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(InputError, match="not readable as safetensors"):
-        load_weights(path, feature_names=NAMES, n_actions=4, device=CPU)
+        load_weights(path, feature_names=NAMES, levels=LEVELS, device=CPU)
 
 
 def test_a_missing_file_says_what_writes_it(tmp_path):
     with pytest.raises(InputError, match="no such weights file"):
-        load_weights(tmp_path / "none", feature_names=NAMES, n_actions=4, device=CPU)
+        load_weights(tmp_path / "none", feature_names=NAMES, levels=LEVELS, device=CPU)

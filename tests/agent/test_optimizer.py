@@ -24,6 +24,18 @@ def test_each_member_equals_torch_adam_with_its_own_rate_and_clip():
     torch.testing.assert_close(weights, torch.stack([p.detach() for p in references]), atol=1e-6, rtol=1e-5)
 
 
+def test_a_step_that_would_overflow_the_weights_is_not_taken():
+    weights = torch.ones(2, 3)
+    adam = PopulationAdam(weights)
+    # the first step of Adam is about the learning rate: 1 − 3e38 twice over leaves float32
+    rate, clip = torch.tensor([0.1, 3e38]), torch.full((2,), 1.0)
+    alive = torch.ones(2, dtype=torch.bool)
+    for _ in range(3):
+        _, alive = adam.step(torch.ones(2, 3), rate, clip, alive)
+    assert alive.tolist() == [True, False]
+    assert torch.isfinite(weights).all()
+
+
 def test_a_member_with_a_nan_gradient_stops_and_keeps_its_weights():
     weights, gradients = torch.ones(2, 3), torch.ones(2, 3)
     gradients[1, 0] = torch.nan

@@ -23,7 +23,7 @@ ORDER = (
     ("report",),
     ("tracking",),
     ("dashboard",),
-    ("commands", "cli"),
+    ("commands", "single", "cli"),
 )
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from fxai.config.metrics import FLOOR, METRIC_DIRECTIONS, METRIC_NAMES, RATIO_CAP
+from fxai.config.metrics import FLOOR, METRIC_DIRECTIONS, METRIC_NAMES, RATIO_CAP, floor
 from fxai.evaluate.metrics import Paths, drawdowns, measure, ratio
 
 
@@ -123,3 +123,7 @@ def test_every_metric_is_finite_for_every_path(equity):
 def test_names_directions_and_floors_agree():
     assert set(measure(paths([[1, 1]]), 252)) == set(METRIC_NAMES) == set(FLOOR) == set(METRIC_DIRECTIONS)
     assert all(math.isfinite(v) for v in FLOOR.values())
+    # a diverged training is the worst in whichever direction a study looks
+    assert floor("sharpe", "maximize") == -RATIO_CAP
+    assert floor("n_trades", "minimize") == 1e6
+    assert FLOOR["max_drawdown"] == 1.0

@@ -36,6 +36,7 @@ def config(**env: Any) -> TrialConfig:
         {
             "data": {"source": "file", "path": "{instrument}", "instruments": ["A", "B"], "timezone": "UTC"},
             "env": {"max_episode_steps": 64, **env},
+            "evaluation": {"warmup_bars": WINDOW},
             "model": {"window": WINDOW, "d_model": 16, "n_heads": 2, "head_width": 16},
             "training": {"rollout_steps": 32, "batch_size": 256, "eval_episodes": 5, "device": "cpu"},
         }
@@ -87,6 +88,25 @@ def test_the_ruler_does_not_move_with_the_searched_reward(market, factor):
         assert [s["mean_reward"] for s in scores] == [s["mean_reward"] for s in ruler]
     shaped = Evaluator(base, market.validation, 252.0, shaped=[searched] * 2)(subject)
     assert shaped[0]["mean_shaped_reward"] != shaped[0]["mean_reward"]
+
+
+def test_a_trial_cannot_choose_its_exam_by_its_window(market):
+    # agents that always hold the top level, one looking at 4 bars and one at 12: the same episodes, so the same score
+    scores = []
+    for window in (4, WINDOW):
+        own = config().model_copy(update={"model": config().model.model_copy(update={"window": window})})
+        made = Policy(
+            own.model,
+            n_features=market.validation.features_NF.shape[1],
+            n_account=len(ACCOUNT_FEATURES),
+            n_actions=5,
+            generators=[torch.Generator()],
+            device=CPU,
+        )
+        made.parameters["head.out.bias"].data[:, 4] = 1e3
+        scores += Evaluator(config(), market.validation, 252.0)(made)
+    assert scores[0] == scores[1]
+    assert scores[0]["n_trades"] == 5
 
 
 def test_mean_reward_under_pnl_alone_is_the_summed_per_cent_return(market):
@@ -166,5 +186,7 @@ def test_a_tape_of_flat_levels_earns_and_pays_nothing(market):
 def test_too_few_validation_bars_names_both_numbers(market):
     short = market_from_bars({"A": ar1_bars(900, 0.2)})
     evaluate = Evaluator(config(max_episode_steps=320), short.validation, 252.0)
-    with pytest.raises(DataError, match=r"one episode needs 332 \(model\.window 12 \+ env\.max_episode_steps 320\)"):
+    with pytest.raises(
+        DataError, match=r"one episode needs 332 \(evaluation\.warmup_bars 12 \+ env\.max_episode_steps 320\)"
+    ):
         evaluate(policy(market))

@@ -19,6 +19,7 @@ def config(**sections: dict[str, Any]) -> TrialConfig:
     base: dict[str, dict[str, Any]] = {
         "data": {"source": "ecb", "instruments": ["EURUSD", "USDJPY"]},
         "env": {"execution": "next_close", "max_episode_steps": 64},
+        "evaluation": {"warmup_bars": 8},
         "model": {"window": 8, "d_model": 8, "n_heads": 2, "head_width": 8, "n_layers": 1},
         "training": {
             "n_segments": 4,

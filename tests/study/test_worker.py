@@ -130,20 +130,32 @@ def test_the_pruner_ends_a_trial_at_its_report(tmp_path):
             closed.append(request.number)
 
     pruner = {"type": "ThresholdPruner", "lower": -0.5}
-    run = Run(fakes.load(tmp_path, n_trials=1, pruner=pruner), tmp_path, objective)
+    run = Run(fakes.load(tmp_path, n_trials=2, pruner=pruner), tmp_path, objective)
     run.go()
-    # −1 at step 2 is below −0.5: pruned there, with its last value
-    assert (run.states, run.trials[0].value, run.trials[0].last_step) == (["PRUNED"], -1.0, 2)
-    assert run.trials[0].user_attrs["env_steps"] == 200
-    assert closed == [0]
-    assert run.said("trial_finished")[0] | {"duration_s": 0} == {
+    # −1 at step 2 is below −0.5: pruned there, with its last value; the default, trial 0, is never pruned
+    assert run.states == ["COMPLETE", "PRUNED"]
+    assert (run.trials[1].value, run.trials[1].last_step) == (-1.0, 2)
+    assert run.trials[1].user_attrs["env_steps"] == 200
+    assert closed == [0, 1]
+    assert run.said("trial_finished")[1] | {"duration_s": 0} == {
         "kind": "trial_finished",
-        "number": 0,
+        "number": 1,
         "state": "PRUNED",
         "value": -1.0,
         "error": None,
         "duration_s": 0,
     }
+
+
+def test_a_training_that_is_over_is_not_pruned(tmp_path):
+    def objective(request: TrialRequest) -> Iterator[Report]:
+        yield fakes.report(1, 0.0)
+        yield fakes.report(fakes.UPDATES, -1.0)
+
+    run = Run(fakes.load(tmp_path, n_trials=2, pruner={"type": "ThresholdPruner", "lower": -0.5}), tmp_path, objective)
+    run.go()
+    assert run.states == ["COMPLETE", "COMPLETE"]
+    assert run.trials[1].value == -1.0
 
 
 def test_updates_without_evaluation_are_shown_but_not_reported(tmp_path):
@@ -199,8 +211,8 @@ def test_divergence_completes_with_its_floor_value_and_its_reason(tmp_path):
         gives(fakes.report(1, -10.0, failure="loss is nan"), fakes.report(2, 0.0)),
     )
     run.go()
-    # The floor is told as a value, so that the sampler learns from it; the pruner must not hide it.
-    assert (run.states, run.trials[0].value) == (["COMPLETE"], -10.0)
+    # The floor of mean_reward is told as a value, so that the sampler learns from it; the pruner must not hide it.
+    assert (run.states, run.trials[0].value) == (["COMPLETE"], -1000.0)
     assert run.trials[0].user_attrs["failure"] == "loss is nan"
 
 

@@ -12,10 +12,6 @@ from fxai.cli import _parser
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-    re.findall(
-        r"^\[tool\.poe\.tasks\.([\w-]+)\]\n(?:help.*\n)?cmd = \"(.+)\"", (ROOT / "pyproject.toml").read_text(), re.M
-    )
-)
 
 COMMANDS = sorted(
     {line.strip() for block in re.findall(r"```sh\n(.*?)```", README, re.S) for line in block.splitlines()}

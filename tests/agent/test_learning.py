@@ -14,7 +14,7 @@ from fxai.market.data import Market
 from fxai.market.synthetic import ar1_bars, market_from_bars, white_noise_bars
 
 SEEDS = range(5)
-WINDOW, EPISODE, EPISODES = 60, 256, 12
+WARMUP, EPISODE, EPISODES = 128, 256, 12
 
 
 def config(spread_bp: float, updates: int) -> TrialConfig:
@@ -52,7 +52,7 @@ def test_ar1_without_costs_reaches_90_per_cent_of_the_optimum():
     paths = validation_paths(market, config(spread_bp=0.0, updates=24))
     part = market.validation
     forecast = phi * np.diff(np.log(part.close_N), prepend=np.nan)
-    rows = episode_rows([(WINDOW - 1, len(part.close_N) - EPISODE)], EPISODES).numpy()
+    rows = episode_rows([(WARMUP - 1, len(part.close_N) - EPISODE)], EPISODES).numpy()
     forecast_ET = np.stack([forecast[r : r + EPISODE] for r in rows])
     shares = [float((p.exposure_ET * forecast_ET).sum() / np.abs(forecast_ET).sum()) for p in paths]
     assert np.median(shares) >= 0.9, shares

@@ -13,7 +13,9 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent / "
 def main() -> int:
     """Run the command with the objective in place of PPO and without bars."""
     market = ModuleType("fxai.market.data")  # the real one imports pandas
-    market.load_market = lambda *_args, **_kwargs: SimpleNamespace(notes=(), data_hash="bars")  # type: ignore[attr-defined]
+    market.load_market = lambda *_args, **_kwargs: SimpleNamespace(
+        notes=(), derived=(), data_hash="bars", check_execution=lambda execution: None
+    )  # type: ignore[attr-defined]
     sys.modules["fxai.market.data"] = market
     import fxai.study.launch
     from fxai import cli

@@ -62,7 +62,12 @@ def test_f3_workers_of_a_killed_orchestrator_release_their_trial_and_a_resume_is
 
     # F27: what is finished stays so, and its results are written again
     (tmp_path / RESULTS).unlink()
-    monkeypatch.setattr("fxai.market.data.load_market", lambda *_, **__: SimpleNamespace(notes=(), data_hash="bars"))
+    monkeypatch.setattr(
+        "fxai.market.data.load_market",
+        lambda *_, **__: SimpleNamespace(
+            notes=(), derived=(), data_hash="bars", check_execution=lambda execution: None
+        ),
+    )
     assert cli.main(["--spec", str(tmp_path / "spec.yaml")]) == 0
     assert len(states(tmp_path)) == 4
     assert (tmp_path / RESULTS).exists()

@@ -14,12 +14,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import fxai
+from fxai import defaults
 from fxai.errors import FxaiError
 
 PROGRAM = "optuna_optimization.py"
-DEFAULT_STORAGE = "sqlite:///optuna_studies.db"
-DEFAULT_RESULTS = "optuna_results"
-DEFAULT_PORT = 8052
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -78,7 +76,7 @@ def _parser() -> tuple[argparse.ArgumentParser, set[str]]:
     best.add_argument("study", metavar="STUDY", help="name of the study")
     _storage_option(best)
     best.add_argument(
-        "--results-dir", metavar="DIR", type=Path, default=Path(DEFAULT_RESULTS), help="default: %(default)s"
+        "--results-dir", metavar="DIR", type=Path, default=Path(defaults.RESULTS), help="default: %(default)s"
     )
 
     _storage_option(add("status", show_status, "List the studies of a database and how far they are."))
@@ -86,7 +84,7 @@ def _parser() -> tuple[argparse.ArgumentParser, set[str]]:
     board = add("dashboard", serve_dashboard, "Serve Optuna's dashboard on this machine until Ctrl-C.")
     _storage_option(board)
     board.add_argument("--host", default="127.0.0.1", help="a loopback address; default: %(default)s")
-    board.add_argument("--port", type=_port, default=DEFAULT_PORT, help="default: %(default)s")
+    board.add_argument("--port", type=_port, default=defaults.DASHBOARD_PORT, help="default: %(default)s")
 
     train = add("train", _train, "Train one agent from a training config, for example an exported best config.")
     train.add_argument("--config", metavar="FILE", type=Path, required=True, help="training config (YAML)")
@@ -120,7 +118,7 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _storage_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--storage", metavar="URL", default=DEFAULT_STORAGE, help="default: %(default)s")
+    parser.add_argument("--storage", metavar="URL", default=defaults.STORAGE, help="default: %(default)s")
 
 
 def _count(text: str) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from fxai import defaults
 from fxai.agent.checkpoint import load_weights, save_weights
 from fxai.agent.process import prepare_process
 from fxai.agent.seeding import member_seeds
@@ -29,7 +30,7 @@ from fxai.report.text import clean, metric
 from fxai.study.ppo import bars_for_an_episode, device_name
 from fxai.yaml_strict import dump
 
-TRAIN_FOLDER = Path("optuna_results") / "_trained"
+TRAIN_FOLDER = Path(defaults.RESULTS) / "_trained"
 """A study's name begins with a letter or digit, so no study can have this folder."""
 
 _SHOWN = ("mean_reward", "total_return", "sharpe", "max_drawdown", "n_trades", "turnover")

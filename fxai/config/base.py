@@ -15,14 +15,15 @@ class Settings(BaseModel):
     )
 
 
-def _as_tuple(value: Any) -> Any:
+def as_tuple(value: Any) -> Any:
+    """A YAML list as a tuple; anything else as it is, for pydantic to judge."""
     return tuple(value) if isinstance(value, list) else value
 
 
-Floats = Annotated[tuple[float, ...], BeforeValidator(_as_tuple)]
+Floats = Annotated[tuple[float, ...], BeforeValidator(as_tuple)]
 """A YAML list of numbers."""
 
-Strings = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
+Strings = Annotated[tuple[str, ...], BeforeValidator(as_tuple)]
 """A YAML list of strings."""
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]

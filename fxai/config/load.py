@@ -168,11 +168,6 @@ def find_base(name: str, beside: Path | None = None) -> Document:
     )
 
 
-def load_base(name: str, beside: Path | None = None) -> dict[str, Any]:
-    """Plain data of the base config `name`; as `find_base`."""
-    return find_base(name, beside).data
-
-
 def suggest(word: str, known: Iterable[str]) -> str | None:
     """A hint for a misspelt word: the nearest known one, else all of them if they are few."""
     import difflib

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from fxai import defaults
 from fxai.config.load import get_dotted
 from fxai.report.outcome import Outcome, duration_s, metrics_of, outcome_of, remarks, speed
 from fxai.report.results import best_config_path
@@ -26,8 +27,6 @@ from fxai.secrets import redact_url
 if TYPE_CHECKING:
     from fxai.study.spec import StudySpec
 
-DEFAULT_STORAGE = "sqlite:///optuna_studies.db"
-DEFAULT_RESULTS = Path("optuna_results")
 """What the commands use where they are not told; a test compares them with the command line's."""
 
 MAIN_METRICS = ("mean_reward", "total_return", "sharpe", "max_drawdown", "n_trades", "turnover")
@@ -90,11 +89,11 @@ def next_commands(outcome: Outcome, spec: StudySpec, folder: Path) -> list[tuple
 
 def _storage(spec: StudySpec) -> str:
     """The option that names the study's database; a password in it stays hidden and is the user's to fill in."""
-    return "" if spec.storage == DEFAULT_STORAGE else f" --storage {shlex.quote(redact_url(spec.storage))}"
+    return "" if spec.storage == defaults.STORAGE else f" --storage {shlex.quote(redact_url(spec.storage))}"
 
 
 def _places(spec: StudySpec, folder: Path) -> str:
-    results = "" if folder.parent == DEFAULT_RESULTS else f" --results-dir {shlex.quote(str(folder.parent))}"
+    results = "" if folder.parent == Path(defaults.RESULTS) else f" --results-dir {shlex.quote(str(folder.parent))}"
     return _storage(spec) + results
 
 

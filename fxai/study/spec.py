@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
-from fxai import yaml_strict
-from fxai.config.base import Count, Positive, Settings, Strings
+from fxai import defaults, yaml_strict
+from fxai.config.base import Count, Positive, Settings, Strings, as_tuple
 from fxai.config.load import find_base, merge, parse, suggest, validate
 from fxai.config.metrics import METRIC_DIRECTIONS
 from fxai.config.trial import TrialConfig
@@ -30,10 +30,6 @@ from fxai.yaml_strict import Document, Place
 Direction = Literal["maximize", "minimize"]
 
 
-def _as_tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
 def _not_empty(value: tuple[Any, ...]) -> tuple[Any, ...]:
     if not value:
         raise ValueError("is empty: list at least one")
@@ -45,7 +41,7 @@ class _StudyKeys(Settings):
 
     study_name: str
     direction: Direction | None = None
-    directions: Annotated[tuple[Direction, ...] | None, BeforeValidator(_as_tuple)] = None
+    directions: Annotated[tuple[Direction, ...] | None, BeforeValidator(as_tuple)] = None
     metric_name: str | None = None
     metric_names: Strings | None = None
     storage: str = Field(repr=False)
@@ -53,7 +49,7 @@ class _StudyKeys(Settings):
     base_config: str
     sampler: dict[str, Any] = Field(default_factory=lambda: {"type": "TPESampler"})
     pruner: dict[str, Any] | None = None
-    parameters: Annotated[tuple[Parameter, ...], BeforeValidator(_as_tuple), AfterValidator(_not_empty)]
+    parameters: Annotated[tuple[Parameter, ...], BeforeValidator(as_tuple), AfterValidator(_not_empty)]
     n_trials: Count
     timeout: Positive | None = None
     n_jobs: Count | None = None
@@ -74,12 +70,12 @@ class _FileKeys(Settings):
 
     name: str
     description: str = ""
-    results_dir: str = Field(default="optuna_results", min_length=1)
-    dashboard_port: int = Field(default=8052, ge=1, le=65535)
+    results_dir: str = Field(default=defaults.RESULTS, min_length=1)
+    dashboard_port: int = Field(default=defaults.DASHBOARD_PORT, ge=1, le=65535)
     save_study_plots: bool = True
     max_concurrent_trials: Count | None = None
     gpu_per_trial: float | None = Field(default=None, gt=0.0, le=1.0)
-    studies: Annotated[tuple[_StudyKeys, ...], BeforeValidator(_as_tuple), AfterValidator(_not_empty)]
+    studies: Annotated[tuple[_StudyKeys, ...], BeforeValidator(as_tuple), AfterValidator(_not_empty)]
 
 
 class StudySpec(Settings):

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "fxai"
 
 ORDER = (
-    ("errors", "files", "secrets", "yaml_strict"),
+    ("defaults", "errors", "files", "secrets", "yaml_strict"),
     ("config",),
     ("market",),
     ("env",),
@@ -27,7 +27,7 @@ ORDER = (
 )
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 
-OPTUNA_FREE = ("errors", "files", "secrets", "yaml_strict", "config", "market", "env", "agent", "evaluate")
+OPTUNA_FREE = ("defaults", "errors", "files", "secrets", "yaml_strict", "config", "market", "env", "agent", "evaluate")
 
 
 def modules() -> list[Path]:

@@ -17,7 +17,6 @@ from fxai.config.load import (
     field_type,
     find_base,
     get_dotted,
-    load_base,
     load_trial_config,
     merge,
     set_dotted,
@@ -163,12 +162,12 @@ def test_a_base_config_is_searched_here_and_then_beside_the_spec(
     (tmp_path / "project/config/optuna/beside.yaml").write_text("a: beside")
     (tmp_path / "here/config/base/both.yaml").write_text("a: here")
     monkeypatch.chdir(tmp_path / "here")
-    assert load_base("both", spec) == {"a": "here"}
-    assert load_base("theirs", spec) == {"a": "theirs"}
-    assert load_base("beside.yaml", spec) == {"a": "beside"}
+    assert find_base("both", spec).data == {"a": "here"}
+    assert find_base("theirs", spec).data == {"a": "theirs"}
+    assert find_base("beside.yaml", spec).data == {"a": "beside"}
     with pytest.raises(ConfigError, match=r"there is no base config 'thiers' .*\nhint: did you mean theirs\?"):
-        load_base("thiers", spec)
+        find_base("thiers", spec)
     with pytest.raises(ConfigError, match="there is no base config 'theirs'"):
-        load_base("theirs")
+        find_base("theirs")
     with pytest.raises(ConfigError, match="is not a name"):
         find_base("../both", spec)

@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from fxai import cli
 from fxai.report.outcome import outcome_of
 from fxai.report.results import write_results
-from fxai.report.summary import DEFAULT_RESULTS, DEFAULT_STORAGE, next_commands, print_best, print_summary
+from fxai.report.summary import next_commands, print_best, print_summary
 from fxai.report.terminal import make_console
 from fxai.study.spec import StudySpec
 
@@ -127,11 +127,6 @@ def test_commands_name_database_and_folder_only_where_they_are_not_the_usual_one
     text = summary(finished, other, Path("else/fx_ai_quick"))
     assert "poe optuna-best fx_ai_quick --storage 'postgresql://me:***@host/db' --results-dir else\n" in text
     assert "secret" not in text
-
-
-def test_usual_database_and_folder_are_those_of_the_command_line() -> None:
-    assert DEFAULT_STORAGE == cli.DEFAULT_STORAGE
-    assert Path(cli.DEFAULT_RESULTS) == DEFAULT_RESULTS
 
 
 def test_commands_are_commands_of_the_command_line(finished: optuna.Study, spec: StudySpec) -> None:

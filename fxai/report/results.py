@@ -213,7 +213,17 @@ def _study_record(study: optuna.Study, spec: StudySpec, outcome: Outcome) -> dic
 
 def _trial_record(trial: FrozenTrial) -> dict[str, Any]:
     attrs = trial.user_attrs
-    always = ("seed", "env_steps", "env_steps_per_s", "device", "error", "failure", "config_file")
+    always = (
+        "seed",
+        "env_steps",
+        "env_steps_per_s",
+        "device",
+        "error",
+        "failure",
+        "config_file",
+        "versions",
+        "git_commit",
+    )
     sometimes = ("default", "requeue_of", "requeued_as", "attempt")
     reported = sorted(trial.intermediate_values.items())
     record: dict[str, Any] = {

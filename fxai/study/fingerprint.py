@@ -12,6 +12,7 @@ import platform
 import subprocess
 import warnings
 from datetime import datetime, timezone
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -170,8 +171,9 @@ def _describe(study: optuna.Study, spec: StudySpec, wanted: dict[str, Any], data
         study.set_user_attr(key, value)
 
 
+@lru_cache(maxsize=1)
 def versions() -> dict[str, str]:
-    """Versions of Python and of what decides a result."""
+    """Versions of Python and of what decides a result, as they were when this process first asked."""
     found = {"python": platform.python_version()}
     for name in _RECORDED_VERSIONS:
         try:
@@ -181,8 +183,12 @@ def versions() -> dict[str, str]:
     return found
 
 
+@lru_cache(maxsize=1)
 def git_commit() -> str | None:
-    """The commit that FxAI runs from, with `-dirty` where files differ from it; None outside of a checkout."""
+    """The commit that FxAI ran from when this process first asked; None outside of a checkout.
+
+    It ends in `-dirty` where files differ from it.
+    """
     checkout = Path(fxai.__file__).parent.parent
     if not (checkout / ".git").exists():
         return None

@@ -19,6 +19,7 @@ from fxai.config.metrics import floor
 from fxai.errors import FxaiError
 from fxai.files import write_text_atomic
 from fxai.study import space
+from fxai.study.fingerprint import git_commit, versions
 from fxai.study.objective import Objective, Report, TrialRequest
 from fxai.study.spec import StudySpec
 
@@ -66,7 +67,7 @@ class TrialRun:
         self.spec = spec
         self.folder = folder
         self.seed = seed
-        self.attrs: dict[str, Any] = {"seed": seed}
+        self.attrs: dict[str, Any] = {"seed": seed, "versions": versions(), "git_commit": git_commit()}
         """User attributes to be stored with the trial."""
         self._emit = emit
         self._stopped = stopped

@@ -82,6 +82,8 @@ def test_a_trial_records_what_it_was(tmp_path):
     assert attrs["seed"] == budget.trial_seed(7, 1)  # the sampler's seed is the study's
     assert (attrs["env_steps"], attrs["device"], attrs["error"], attrs["failure"]) == (300, "cpu", None, None)
     assert attrs["metrics"]["sharpe"] == trial.values[0]
+    assert {"python", "torch", "optuna"} <= set(attrs["versions"])
+    assert "git_commit" in attrs
     config = load_trial_config(tmp_path / attrs["config_file"])
     assert config.training.learning_rate == trial.params["training.learning_rate"]
     assert config.training.seed == attrs["seed"]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from fxai import defaults
@@ -33,6 +34,9 @@ from fxai.yaml_strict import dump
 TRAIN_FOLDER = Path(defaults.RESULTS) / "_trained"
 """A study's name begins with a letter or digit, so no study can have this folder."""
 
+Say = Callable[[str], None]
+"""Prints a line."""
+
 _SHOWN = ("mean_reward", "total_return", "sharpe", "max_drawdown", "n_trades", "turnover")
 
 
@@ -43,8 +47,9 @@ def train_command(args: argparse.Namespace) -> int:
     """
     prepare_process()
     console = make_console()
+    say = partial(console.print, soft_wrap=True)  # a command or path that is broken over lines cannot be copied
     config = load_trial_config(args.config)
-    ruler = ruler_of(args.config, config, args.ruler, console)
+    ruler = ruler_of(args.config, config, args.ruler, say)
     device = device_name(config.training.device)
     out: Path = args.out or TRAIN_FOLDER / _label(args.config)
     ensure_writable_dir(out)
@@ -53,27 +58,27 @@ def train_command(args: argparse.Namespace) -> int:
     assert market.train is not None
     assert market.validation is not None
     for note in market.notes:
-        console.print(clean(note))
+        say(clean(note))
     members = [config] * config.training.n_seeds
     evaluate = Evaluator(ruler, market.validation, market.bars_per_year, shaped=members)
     seeds = member_seeds(config.training.seed, config.training.n_seeds)
     write_text_atomic(out / "config.yaml", dump(config.model_dump(mode="json")))
     write_text_atomic(out / RULER, dump(ruler.model_dump(mode="json")))
-    console.print(f"training on {device}; scores are of validation data")
+    say(f"training on {device}; scores are of validation data")
     began = time.monotonic()
     saved: list[Path] = []
     for progress in train(members, seeds, market.train, evaluate):
         if progress.scores is not None:
-            console.print(_progress_line(progress, time.monotonic() - began))
+            say(_progress_line(progress, time.monotonic() - began))
             saved = _save(out, config, progress, market.train.feature_names)
             stopped = progress.stopped
     for member, reason in enumerate(stopped):
         if reason is not None:
-            console.print(f"member {member} stopped: {reason}")
+            say(f"member {member} stopped: {reason}")
     for path in saved:
-        console.print(f"wrote {path}")
+        say(f"wrote {path}")
     if saved:
-        console.print(f"next: poe backtest --config {out / 'config.yaml'} --weights {saved[0]}")
+        say(f"next: poe backtest --config {out / 'config.yaml'} --weights {saved[0]}")
     return 0 if saved else 1
 
 
@@ -109,7 +114,7 @@ def _save(out: Path, config: TrialConfig, progress: Progress, feature_names: tup
     return paths
 
 
-def ruler_of(path: Path, config: TrialConfig, given: Path | None, console: Console) -> TrialConfig:
+def ruler_of(path: Path, config: TrialConfig, given: Path | None, say: Say) -> TrialConfig:
     """What to score with: the file given, else the study's ruler where it lies beside the config, else the config.
 
     Raises:
@@ -129,7 +134,7 @@ def ruler_of(path: Path, config: TrialConfig, given: Path | None, console: Conso
                 where=str(path),
                 hint="give another one with --ruler; --ruler THE_CONFIG_ITSELF scores it by its own rules",
             )
-    console.print(f"scored with the account rules and reward of {found}")
+    say(f"scored with the account rules and reward of {found}")
     return ruler
 
 
@@ -137,8 +142,9 @@ def backtest_command(args: argparse.Namespace) -> int:
     """Walk a trained agent over all validation bars, beside the baselines."""
     prepare_process()
     console = make_console()
+    say = partial(console.print, soft_wrap=True)  # a command or path that is broken over lines cannot be copied
     config = load_trial_config(args.config)
-    ruler = ruler_of(args.config, config, args.ruler, console)
+    ruler = ruler_of(args.config, config, args.ruler, say)
     out: Path = args.out or args.weights.parent / "backtest.html"
     if out.is_dir():
         raise InputError("is a folder; name the HTML file to write", where=str(out))
@@ -165,8 +171,8 @@ def backtest_command(args: argparse.Namespace) -> int:
     console.print(_comparison(metrics))
     if len(run.instruments) > 1:
         console.print(_by_instrument(run))
-    console.print(f"wrote {out}")
-    console.print("validation data chose this agent, so this is no evidence of an edge; the test bars stay sealed")
+    say(f"wrote {out}")
+    say("validation data chose this agent, so this is no evidence of an edge; the test bars stay sealed")
     return 0
 
 

@@ -6,34 +6,16 @@ import json
 from pathlib import Path
 
 import pytest
+from small import small_config
 
 from fxai import cli, yaml_strict
 from fxai.config import TrialConfig
 from fxai.study.objective import TrialRequest
 from fxai.study.ppo import objective
 
-SMALL = {
-    "data": {"source": "ecb", "instruments": ["EURUSD", "USDJPY"]},
-    "env": {"execution": "next_close", "max_episode_steps": 64},
-    "evaluation": {"warmup_bars": 8},
-    "model": {"window": 8, "d_model": 8, "n_heads": 2, "head_width": 8, "n_layers": 1},
-    "training": {
-        "n_segments": 4,
-        "accounts_per_segment": 2,
-        "rollout_steps": 32,
-        "batch_size": 128,
-        "n_epochs": 1,
-        "total_updates": 2,
-        "eval_frequency": 1,
-        "eval_episodes": 4,
-        "device": "cpu",
-        "seed": 11,
-    },
-}
-
 
 def write(path: Path, **env: object) -> TrialConfig:
-    config = TrialConfig.model_validate({**SMALL, "env": {**SMALL["env"], **env}})
+    config = small_config(env=env)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml_strict.dump(config.model_dump(mode="json")), encoding="utf-8")
     return config

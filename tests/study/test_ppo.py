@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small import small_config
 
 from fxai.config import TrialConfig
 from fxai.config.metrics import FLOOR, METRIC_NAMES
@@ -15,27 +16,9 @@ from fxai.study.ppo import objective
 
 
 def config(**sections: dict[str, Any]) -> TrialConfig:
-    """Two pairs and a training of a second."""
-    base: dict[str, dict[str, Any]] = {
-        "data": {"source": "ecb", "instruments": ["EURUSD", "USDJPY"]},
-        "env": {"execution": "next_close", "max_episode_steps": 64},
-        "evaluation": {"warmup_bars": 8},
-        "model": {"window": 8, "d_model": 8, "n_heads": 2, "head_width": 8, "n_layers": 1},
-        "training": {
-            "n_segments": 4,
-            "accounts_per_segment": 2,
-            "rollout_steps": 32,
-            "batch_size": 128,
-            "n_epochs": 1,
-            "total_updates": 3,
-            "eval_frequency": 2,
-            "eval_episodes": 4,
-            "device": "cpu",
-        },
-    }
-    for name, values in sections.items():
-        base[name] = {**base[name], **values}
-    return TrialConfig.model_validate(base)
+    """Three updates, of which the second and the last are evaluated."""
+    training = {"total_updates": 3, "eval_frequency": 2, **sections.pop("training", {})}
+    return small_config(training=training, **sections)
 
 
 def request(own: TrialConfig, folder: Path, ruler: TrialConfig | None = None, seed: int = 1) -> TrialRequest:

@@ -2,8 +2,8 @@
 
 Two synthetic markets of 24,000 hourly bars; training, validation and account rules as in any study.
 
-- AR(1), no costs: r_t = φ r_{t−1} + ε. No level in [−1, 1] expects more than sign(φ r_{t−1}), which expects |φ r_{t−1}|. Printed
-  is the share of that expectation that the agent's exposure earns, Σ exposure·φ r / Σ |φ r|: free of ε.
+- AR(1) without cost: r_t = φ r_{t−1} + ε. No level in ±1 expects more than sign(φ r_{t−1}), which expects |φ r_{t−1}|.
+  Printed is the share of that expectation that the agent's exposure earns, Σ exposure·φ r / Σ |φ r|: free of ε.
 - White noise, 2 bp spread: turnover (notional traded over equity, per bar) and the mean gain of an episode.
 
 Both are of validation episodes, one figure per seed; the tests hold bounds on the same figures.

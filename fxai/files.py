@@ -12,6 +12,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from fxai.errors import FxaiError, InputError, StorageError
 
@@ -43,6 +44,21 @@ def write_bytes_atomic(path: Path, data: bytes, mode: int = 0o644) -> None:
 
     Raises: as `write_text_atomic`.
     """
+    with open_atomic(path, mode) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def open_atomic(path: Path, mode: int = 0o644, *, durable: bool = True) -> Iterator[BinaryIO]:
+    """A file to write that replaces `path` when the block ends well, and leaves no trace when it does not.
+
+    Args:
+        path: what is replaced.
+        mode: of the new file.
+        durable: wait until it is on the disk; without that, a power cut may leave an empty file.
+
+    Raises: as `write_text_atomic`.
+    """
     if path.is_symlink():
         raise _symlink(path)
     with _named_errors(path):
@@ -50,15 +66,17 @@ def write_bytes_atomic(path: Path, data: bytes, mode: int = 0o644) -> None:
         try:
             with os.fdopen(handle, "wb") as file:
                 os.chmod(temporary, mode)
-                file.write(data)
+                yield file
                 file.flush()
-                os.fsync(file.fileno())
+                if durable:
+                    os.fsync(file.fileno())
             os.replace(temporary, path)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
             raise
-        _sync_folder(path.parent)
+        if durable:
+            _sync_folder(path.parent)
 
 
 def ensure_writable_dir(path: Path, *, allow_symlink: bool = False) -> Path:

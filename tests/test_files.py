@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fxai.errors import InputError, StorageError
-from fxai.files import ensure_writable_dir, write_bytes_atomic, write_json_atomic, write_text_atomic
+from fxai.files import ensure_writable_dir, open_atomic, write_bytes_atomic, write_json_atomic, write_text_atomic
 
 
 def test_text_replaces_what_was_there(tmp_path: Path) -> None:
@@ -124,3 +124,21 @@ def test_a_folder_that_cannot_be_written_is_found(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr("fxai.files.tempfile.TemporaryFile", read_only)
     with pytest.raises(InputError, match="Read-only file system"):
         ensure_writable_dir(tmp_path)
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_a_block_that_fails_leaves_the_old_file_and_no_trace(tmp_path: Path, durable: bool) -> None:
+    path = tmp_path / "a.bin"
+    with open_atomic(path, 0o600, durable=durable) as file:
+        file.write(b"old")
+
+    def half_way() -> None:
+        with open_atomic(path, durable=durable) as file:
+            file.write(b"new")
+            raise RuntimeError("half way")
+
+    with pytest.raises(RuntimeError, match="half way"):
+        half_way()
+    assert path.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.bin"]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fxai.errors import DataError
-from fxai.market.checks import shown
+from fxai.market.raw import shown
 
 ALIASES: dict[str, tuple[str, ...]] = {
     "open": ("open", "o"),
@@ -24,8 +24,11 @@ ALIASES: dict[str, tuple[str, ...]] = {
 }
 """Role of a column → the names it goes by; the first that exists is taken."""
 
-TIME_ALIASES = ("timestamp", "datetime", "gmttime", "utctime")
+TIME_ALIASES = ("timestamp", "datetime", "gmttime", "utctime", "localtime", "opentime", "tsevent")
 """Names of a whole timestamp. `date` and `time` are a pair where both exist, else either is the whole."""
+
+SAME = ("symbol", "ticker", "instrument", "pair", "rtype")
+"""Names of columns that tell instruments or, in Databento's files, lengths of bars apart."""
 
 UNNAMED_FIRST, UNNAMED_PARQUET = ("", "unnamed:0", "index"), "indexlevel0"
 """What pandas calls an index without a name, in the first column of CSV and anywhere in Parquet."""
@@ -45,6 +48,9 @@ class Columns:
 
     notes: tuple[str, ...]
     """One line each for what is there and is not read."""
+
+    same: tuple[int, ...] = ()
+    """Columns that must hold one value all through: a file has one instrument and one length of bar."""
 
     @property
     def quoted(self) -> bool:
@@ -71,15 +77,15 @@ def find_columns(names: Sequence[str], where: str) -> Columns:
             hint=f"name the columns: {WANTED}",
         )
     notes: list[str] = []
-    if "spread" in found and names[found["spread"]].strip().startswith("<"):
-        del found["spread"]  # MetaTrader counts its spread in points, whose size the file does not tell
-        notes.append("<SPREAD> is in points and not used; multiply it by the point size and name it spread")
     numbers = _consistent(found, where)
-    used = {*time, *numbers.values()}
+    same = tuple(places[alias][0] for alias in SAME if alias in places)
+    if "symbol" not in places and "instrumentid" in places:
+        same += (places["instrumentid"][0],)
+    used = {*time, *numbers.values(), *same}
     ignored = [name for position, name in enumerate(names) if position not in used and name]
     if ignored:
         notes.append(f"columns not read: {_listed(ignored)}")
-    return Columns(time=time, numbers=numbers, notes=tuple(notes))
+    return Columns(time=time, numbers=numbers, notes=tuple(notes), same=same)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -16,14 +16,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fxai.config.data import DataConfig
+from fxai.config.data import FILE_OPTIONS, DataConfig
 from fxai.errors import DataError
 from fxai.market import ecb
-from fxai.market.bars import Array, Bars, read_bars
-from fxai.market.checks import SECOND_NS, duration, gap_note, stamp
+from fxai.market.bars import Bars, read_bars
+from fxai.market.checks import SECOND_NS, bars_note, duration, stamp
+from fxai.market.feature_cache import cached_features
 from fxai.market.features import LOOKBACK, FeatureSet, compute_features, timeframe_s
-from fxai.market.splits import PART_NAMES, cut_times, part_rows
-from fxai.market.times import find_zone
+from fxai.market.raw import Array
+from fxai.market.splits import PART_NAMES, WHOLE, cut_times, part_rows
 
 YEAR_S = 365.25 * 86_400
 
@@ -33,7 +34,7 @@ class MarketPart:
     """One time range of all instruments."""
 
     name: str
-    """`train`, `validation` or `test`."""
+    """`train`, `validation`, `test` or `whole`."""
 
     instruments: tuple[str, ...]
 
@@ -59,6 +60,9 @@ class MarketPart:
 
     feature_names: tuple[str, ...]
 
+    bars_per_year_I: tuple[float, ...] = ()
+    """Of each instrument over its whole range, to annualise it alone; calendars may differ. () where nobody knows."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Market:
@@ -67,9 +71,12 @@ class Market:
     train: MarketPart | None
     validation: MarketPart | None
     test: MarketPart | None
+    whole: MarketPart | None
+    """All bars, of a file that is no part of a study (`fxai.market.other`)."""
 
     bars_per_year: float
-    """Bars of one instrument in a year, the mean over instruments and the whole range; for annualising."""
+    """Bars of one instrument in a year, the mean over instruments and the whole range; for annualising what is pooled.
+    An approximation where calendars differ: instruments may not have equal shares in what is pooled."""
 
     data_hash: str
     """SHA-256 of the settings and of all bars of the range, test included, whichever parts are loaded."""
@@ -86,7 +93,7 @@ class Market:
     @property
     def parts(self) -> tuple[MarketPart, ...]:
         """The parts that are loaded, in order of time."""
-        return tuple(part for part in (self.train, self.validation, self.test) if part is not None)
+        return tuple(part for part in (self.train, self.validation, self.test, self.whole) if part is not None)
 
     @property
     def has_open(self) -> bool:
@@ -125,17 +132,21 @@ def load_market(
     Raises:
         DataError: bars that are missing, wrong (file, first row, remedy) or too few.
     """
-    if data.source == "ecb":
-        bars = ecb.read_pairs(data.instruments, where=f"{where}.instruments")
-        derived = ecb.crosses(data.instruments)
-    else:
-        path = data.path or ""
-        zone = find_zone(data.timezone or "", f"{where}.timezone")
-        bars = {
-            name: read_bars(Path(path.replace("{instrument}", name)).expanduser(), zone) for name in data.instruments
-        }
-        derived = ()
+    bars, derived = read_all(data, where=where)
     return build_market(bars, data, parts=parts, min_bars=min_bars, where=where, derived=derived)
+
+
+def read_all(data: DataConfig, *, where: str = "data") -> tuple[dict[str, Bars], tuple[str, ...]]:
+    """All bars of a config's instruments, and those instruments that are crosses of two quoted rates.
+
+    Raises:
+        DataError: as `load_market`.
+    """
+    if data.source == "ecb":
+        return ecb.read_pairs(data.instruments, where=f"{where}.instruments"), ecb.crosses(data.instruments)
+    path = data.path or ""
+    read = {name: read_bars(Path(path.replace("{instrument}", name)).expanduser(), data) for name in data.instruments}
+    return read, ()
 
 
 def build_market(
@@ -148,34 +159,74 @@ def build_market(
     derived: tuple[str, ...] = (),
 ) -> Market:
     """Cut checked bars into parts with features; the arguments are those of `load_market`."""
+    plan = plan_parts(bars, data, parts=parts, min_bars=min_bars, where=where)
+    bars, timeframes = plan.bars, plan.timeframes
+    which = feature_set(bars, plan.timeframe_s)
+    made = {part: _make_part(part, bars, plan.rows, which, timeframes) for part in parts}
+    return Market(
+        train=made.get("train"),
+        validation=made.get("validation"),
+        test=made.get("test"),
+        whole=made.get(WHOLE),
+        bars_per_year=float(np.mean([bars_per_year(each.time_N) for each in bars.values()])),
+        data_hash=_hash(bars, data),
+        derived=derived,
+        timeframe_s=plan.timeframe_s,
+        notes=_notes(bars, timeframes),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How the bars of a study are cut; nothing is computed of them yet."""
+
+    bars: dict[str, Bars]
+    """Instrument → its bars from `data.start` to `data.end`."""
+
+    timeframes: dict[str, float]
+    """Instrument → seconds from bar to bar."""
+
+    timeframe_s: float
+    """Of all of them."""
+
+    rows: dict[str, dict[str, tuple[int, int]]]
+    """Instrument → part → rows start … stop − 1."""
+
+
+def plan_parts(
+    bars: Mapping[str, Bars],
+    data: DataConfig,
+    *,
+    parts: tuple[str, ...],
+    min_bars: int = 0,
+    where: str = "data",
+) -> Plan:
+    """Where the parts of each instrument lie; the arguments are those of `load_market`.
+
+    Raises:
+        DataError: instruments that differ in columns or timeframe, or too few bars in one of `parts`.
+    """
     if not parts or not set(parts) <= set(PART_NAMES):
         raise ValueError(f"parts are among {PART_NAMES}, got {parts}")
-    bars = {name: _in_range(name, each, data, where) for name, each in bars.items()}
-    _check_alike(bars, where)
-    for name, each in bars.items():
+    used = {name: in_range(name, each, data, where) for name, each in bars.items()}
+    _check_alike(used, where)
+    for name, each in used.items():
         if len(each) < LOOKBACK + 2:
             raise DataError(
                 f"{name} has {len(each):,} bars, and features alone look back {LOOKBACK}",
                 where=where,
                 hint="use a longer history",
             )
-    timeframes = {name: timeframe_s(each.time_N) for name, each in bars.items()}
-    rows = _rows_of_parts(bars, data, parts, min_bars, where)
-    which = _feature_set(bars, _common_timeframe(timeframes, where))
-    made = {part: _make_part(part, bars, rows, which, timeframes) for part in parts}
-    return Market(
-        train=made.get("train"),
-        validation=made.get("validation"),
-        test=made.get("test"),
-        bars_per_year=float(np.mean([_bars_per_year(each.time_N) for each in bars.values()])),
-        data_hash=_hash(bars, data),
-        derived=derived,
+    timeframes = {name: timeframe_s(each.time_N) for name, each in used.items()}
+    return Plan(
+        bars=used,
+        timeframes=timeframes,
         timeframe_s=_common_timeframe(timeframes, where),
-        notes=_notes(bars, timeframes),
+        rows=_rows_of_parts(used, data, parts, min_bars, where),
     )
 
 
-def _in_range(name: str, bars: Bars, data: DataConfig, where: str) -> Bars:
+def in_range(name: str, bars: Bars, data: DataConfig, where: str) -> Bars:
     """Bars from the first moment of day `start` to the last of day `end`, UTC."""
     first_ns, after_ns = int(bars.time_N[0]), int(bars.time_N[-1]) + 1
     if data.start is not None:
@@ -237,6 +288,7 @@ def _rows_of_parts(
     rows: dict[str, dict[str, tuple[int, int]]] = {}
     for name, each in bars.items():
         rows[name] = part_rows(each.time_N, cuts, purge_bars=data.split.purge_bars, lookback=LOOKBACK)
+        rows[name][WHOLE] = (LOOKBACK, len(each))
         for part in parts:
             start, stop = rows[name][part]
             if stop - start < need:
@@ -250,7 +302,7 @@ def _rows_of_parts(
     return rows
 
 
-def _feature_set(bars: Mapping[str, Bars], bar_s: float) -> FeatureSet:
+def feature_set(bars: Mapping[str, Bars], bar_s: float) -> FeatureSet:
     """Optional features that every instrument has; a volume that starts as nothing but 0 is none."""
     each = list(bars.values())
     return FeatureSet(
@@ -271,10 +323,12 @@ def _make_part(
     """Copy the rows of one part, so that nothing of the other parts stays in memory."""
     cuts: dict[str, Bars] = {}
     features: list[NDArray[np.float32]] = []
+    # what is sealed is never written elsewhere
+    make = compute_features if part in ("test", WHOLE) else cached_features
     for name, each in bars.items():
         start, stop = rows[name][part]
         cuts[name] = each.rows(start, stop)
-        features.append(compute_features(each.rows(start - LOOKBACK, stop), which, timeframes[name]))
+        features.append(make(each.rows(start - LOOKBACK, stop), which, timeframes[name]))
     return MarketPart(
         name=part,
         instruments=tuple(cuts),
@@ -286,6 +340,7 @@ def _make_part(
         spread_close_bp_N=_joined(cut.spread_close_bp_N for cut in cuts.values()),
         features_NF=np.concatenate(features),
         feature_names=which.names,
+        bars_per_year_I=tuple(bars_per_year(each.time_N) for each in bars.values()),
     )
 
 
@@ -295,13 +350,14 @@ def _joined(arrays: Iterable[Array | None]) -> Array | None:
     return np.concatenate(present) if present else None
 
 
-def _bars_per_year(time_N: NDArray[np.int64]) -> float:
+def bars_per_year(time_N: NDArray[np.int64]) -> float:
+    """How many of these bars a year has."""
     return (len(time_N) - 1) / (float(time_N[-1] - time_N[0]) / 1e9 / YEAR_S)
 
 
 def _hash(bars: Mapping[str, Bars], data: DataConfig) -> str:
-    """Where the files lie is left out: a moved folder is the same data. Their zone is in the times."""
-    settings = data.model_dump(mode="json", exclude={"path", "timezone"})
+    """Where the files lie and how they are read is left out: bars that come out alike are the same data."""
+    settings = data.model_dump(mode="json", exclude=set(FILE_OPTIONS))
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for name, each in bars.items():
         for column, values_N in {"time": each.time_N, **each.arrays()}.items():
@@ -311,10 +367,10 @@ def _hash(bars: Mapping[str, Bars], data: DataConfig) -> str:
 
 
 def _notes(bars: Mapping[str, Bars], timeframes: Mapping[str, float]) -> tuple[str, ...]:
-    """Ranges and gaps, one line for all instruments that share them, then the oddities of each file."""
+    """How bars were read, ranges and gaps, one line for all that share them, then the oddities of each file."""
     instruments: dict[str, list[str]] = {}
     for name, each in bars.items():
-        instruments.setdefault(gap_note(each.time_N, timeframes[name]), []).append(name)
+        instruments.setdefault(bars_note(each.time_N, timeframes[name], each.origin), []).append(name)
     lines = [f"{', '.join(names)}: {note}" for note, names in instruments.items()]
     for name, each in bars.items():
         if each.volume_N is not None and not each.volume_N[: LOOKBACK + 1].any():

@@ -1,154 +1,152 @@
-"""Text tables (CSV) to columns of numbers and text: UTF-8, a header, one delimiter, decimal points."""
+"""Rows of a text table to columns of numbers and text, at the speed of pandas' parser."""
 
 from __future__ import annotations
 
-import csv
 import re
-from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from fxai.errors import DataError
-from fxai.market.checks import Source, first_true, shown
-
-DELIMITERS = (",", ";", "\t")
-
-SAMPLE_BYTES = 65_536
-"""Bytes read to see delimiter, header and the length of a line."""
+from fxai.market.container import UNPACK_ERRORS, Content, damaged
+from fxai.market.layout import Head, Layout
+from fxai.market.memory import check_fits
+from fxai.market.raw import Source, first_true, shown
 
 DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
 
-COMMA_HINT = "write decimal points: in a spreadsheet change the locale, in pandas read with decimal=','"
+COMMA_HINT = "set data.decimal: ',' (with columns separated by semicolons or tabs)"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TextTable:
-    """What the first lines tell of a text table."""
-
-    path: Path
-    delimiter: str
-    names: tuple[str, ...]
-    rows: int
-    """Data rows, estimated from the length of the first lines."""
-
-    @property
-    def source(self) -> Source:
-        """The first bar is on line 2, under the header."""
-        return Source(name=str(self.path), first_line=2)
-
-
-def look(path: Path) -> TextTable:
-    """Delimiter and header of a text table.
+def decode(raw: bytes, name: str) -> str:
+    """The beginning of a text file.
 
     Raises:
-        DataError: an empty or binary file, another encoding, no header, or rows wider than the header.
+        DataError: another encoding, or no text.
     """
-    sample = _sample(path)
-    lines = sample.splitlines()
-    if not lines or not lines[0].strip():
-        raise DataError("the first line is blank", where=str(path), hint="the first line names the columns")
-    delimiter = max(DELIMITERS, key=lines[0].count)
-    names = next(csv.reader([lines[0]], delimiter=delimiter))
-    if delimiter not in lines[0]:
-        raise DataError(
-            f"the first line holds one column: {shown(lines[0])}",
-            where=f"{path}:1",
-            hint="columns are separated by commas, semicolons or tabs",
-        )
-    if all(re.match(r"[\s\d.,:+-]*$", name) for name in names):
-        raise DataError(
-            f"the first line holds numbers: {shown(lines[0])}",
-            where=f"{path}:1",
-            hint="add a first line that names the columns, such as time,open,high,low,close",
-        )
-    if len(lines) < 2:
-        raise DataError("there are no bars", where=str(path), hint="is the download complete?")
-    fields = next(csv.reader([lines[1]], delimiter=delimiter), [])
-    if len(fields) == len(names) + 1 and not fields[-1].strip():
-        names = [*names, ""]  # each row ends in a delimiter
-    if len(fields) > len(names):
-        raise _too_wide(path, 2, len(names), len(fields))
-    mean_length = (len(sample.encode()) - len(lines[0])) / (len(lines) - 1)
-    rows = int(path.stat().st_size / max(mean_length, 1.0))
-    return TextTable(path=path, delimiter=delimiter, names=tuple(names), rows=rows)
-
-
-def _sample(path: Path) -> str:
-    with path.open("rb") as file:
-        raw = file.read(SAMPLE_BYTES)
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise DataError("the text is UTF-16", where=str(path), hint="save it as UTF-8")
+        raise DataError("the text is UTF-16", where=name, hint="save it as UTF-8")
     if b"\0" in raw:
-        raise DataError("this is not a text file", where=str(path), hint="bars are CSV or Parquet files")
+        raise DataError("this is not a text file", where=name, hint="bars are CSV, JSON or Parquet files")
     return raw.decode("utf-8-sig", errors="replace")
 
 
-def _too_wide(path: Path, line: int, expected: int, got: int) -> DataError:
-    return DataError(
-        f"there are {got} fields, and {expected} names in the first line",
-        where=f"{path}:{line}",
-        hint=f"name every column; or are these decimal commas? Then {COMMA_HINT}",
-    )
+def check_shape(content: Content, head: Head, layout: Layout) -> None:
+    """Refuse a table without rows, with more fields than names, or too large for memory (F59)."""
+    above = layout.first_line - 1
+    rows, row = head.lines[above:], head.cells(above)
+    if not any(line.strip() for line in rows):
+        raise DataError("there are no bars", where=content.name, hint="is the download complete?")
+    if len(row) > _width(head, layout):
+        raise _too_wide(content.name, layout.first_line, len(layout.names), len(row))
+    mean_length = sum(len(line.encode()) + 1 for line in rows) / len(rows)
+    check_fits(int(content.size / max(mean_length, 1.0)), len(layout.names), "text", content.name)
 
 
-def read(table: TextTable, *, text: tuple[int, ...], numbers: dict[str, int]) -> pd.DataFrame:
-    """The columns at the positions `text` and `numbers`, labelled by position; float64 numbers.
+def read_rows(content: Content, head: Head, layout: Layout, decimal: str, source: Source) -> pd.DataFrame:
+    """The columns that the layout reads, labelled by position: float64 numbers, text, and categories.
 
-    Blank lines at the end are dropped, others refused: so that the line of each row is known.
+    Blank lines at the end are dropped, others refused, so that the line of each row is known.
 
     Raises:
-        DataError: a row wider than the header, a cell that is no number, a blank line.
+        DataError: a row wider than the first, a cell that is no number, a blank line, a damaged archive.
     """
-    places = range(len(table.names))
-    number_places = set(numbers.values())
+    columns = layout.columns
+    numbers = set(columns.numbers.values())
+    # all columns are read, for pandas does not count the fields of rows where it is asked for some only
+    kinds = dict.fromkeys(range(_width(head, layout)), "string[pyarrow]")
+    kinds |= dict.fromkeys(columns.time, "str") | dict.fromkeys(columns.same, "category")
+    kinds |= dict.fromkeys(numbers, "float64")
     try:
-        frame = _read_csv(table, {place: "float64" if place in number_places else "str" for place in places})
+        frame = _read_csv(content, head, layout, decimal, kinds)
     except pd.errors.ParserError as error:
         found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
         if found:
             expected, line, got = (int(group) for group in found.groups())
-            raise _too_wide(table.path, line, expected, got) from None
-        raise DataError(f"the table cannot be read: {error}", where=str(table.path)) from None
-    except ValueError as error:
-        raise _bad_number(table, numbers, str(error)) from None
-    frame = frame[[*text, *sorted(number_places)]]
-    filled = np.flatnonzero(frame.notna().any(axis=1).to_numpy())
+            raise _too_wide(content.name, line, expected, got) from None
+        raise DataError(f"the table cannot be read: {error}", where=content.name) from None
+    except UNPACK_ERRORS as error:
+        raise damaged(content.path, error) from None
+    except (ValueError, OverflowError) as error:
+        raise _bad_number(content, head, layout, decimal, source, str(error)) from None
+    used = sorted({*columns.time, *numbers, *columns.same})
+    if len(used) < frame.shape[1]:
+        frame = frame[used]
+    filled = np.flatnonzero(_filled(frame))
     rows = int(filled[-1]) + 1 if len(filled) else 0
+    if not rows:
+        raise DataError("there are no bars", where=content.name, hint="is the download complete?")
     if len(filled) < rows:
         row = int(np.flatnonzero(filled != np.arange(len(filled)))[0])
-        raise DataError("the line is blank", where=table.source.at(row), hint="delete the line")
-    whole: pd.DataFrame = frame.head(rows)
+        raise DataError("the line is blank", where=source.at(row), hint="delete the line")
+    whole: pd.DataFrame = frame if rows == len(frame) else frame.head(rows)  # which copies
     return whole
 
 
-def _read_csv(table: TextTable, dtypes: dict[int, str]) -> pd.DataFrame:
-    return pd.read_csv(
-        table.path,
-        sep=table.delimiter,
-        header=0,
-        names=list(range(len(table.names))),
-        dtype=dtypes,
-        skip_blank_lines=False,
-        encoding="utf-8-sig",
-        encoding_errors="replace",
+def _filled(frame: pd.DataFrame) -> NDArray[np.bool_]:
+    """Rows with anything in them, column by column: a table of flags of all cells would be as large as the frame."""
+    filled_N = np.zeros(len(frame), dtype=np.bool_)
+    for _, column in frame.items():
+        filled_N |= column.notna().to_numpy(dtype=np.bool_)
+        if filled_N.all():
+            break
+    return filled_N
+
+
+def _width(head: Head, layout: Layout) -> int:
+    """Columns of the rows: one more than names where each row ends in a delimiter."""
+    row = head.cells(layout.first_line - 1)
+    return len(layout.names) + (len(row) == len(layout.names) + 1 and not row[-1].strip())
+
+
+def _too_wide(name: str, line: int, expected: int, got: int) -> DataError:
+    return DataError(
+        f"there are {got} fields, and {expected} columns",
+        where=f"{name}:{line}",
+        hint=f"name every column; or are these decimal commas? Then write it with semicolons and {COMMA_HINT}",
     )
 
 
-def _bad_number(table: TextTable, numbers: dict[str, int], reason: str) -> DataError:
+def _read_csv(content: Content, head: Head, layout: Layout, decimal: str, kinds: dict[int, str]) -> pd.DataFrame:
+    options: dict[str, Any] = {
+        "sep": head.delimiter,
+        "header": None,
+        "skiprows": layout.first_line - 1,
+        "names": list(kinds),
+        "dtype": kinds,
+        "decimal": decimal,
+        "skip_blank_lines": False,
+        "encoding": "utf-8-sig",
+        "encoding_errors": "replace",
+    }
+    frame: pd.DataFrame
+    if content.kind == "plain":
+        frame = pd.read_csv(content.path, **options)
+    else:
+        with content.open() as file:
+            frame = pd.read_csv(file, **options)
+    return frame
+
+
+def _bad_number(content: Content, head: Head, layout: Layout, decimal: str, source: Source, reason: str) -> DataError:
     """The first cell of a number column that holds something else, read again as text."""
-    frame = _read_csv(table, dict.fromkeys(range(len(table.names)), "str"))
+    frame = _read_csv(content, head, layout, ".", dict.fromkeys(range(_width(head, layout)), "str"))
     first: tuple[int, str, str] | None = None
-    for name, place in numbers.items():
+    for name, place in layout.columns.numbers.items():
         column = frame[place]
-        bad_N = pd.to_numeric(column, errors="coerce").isna() & column.notna()
+        plain = column.str.replace(".", " ").str.replace(",", ".") if decimal == "," else column
+        bad_N = pd.to_numeric(plain, errors="coerce").isna() & column.notna()
         row = first_true(bad_N.to_numpy(dtype=np.bool_))
         if row is not None and (first is None or row < first[0]):
             first = (row, name, str(column.iloc[row]))
     if first is None:
-        return DataError(f"the numbers cannot be read: {reason}", where=str(table.path))
+        return DataError(f"the numbers cannot be read: {reason}", where=content.name)
     row, name, cell = first
-    if DECIMAL_COMMA.fullmatch(cell):
-        return DataError(f"{name} {shown(cell)} has a decimal comma", where=table.source.at(row), hint=COMMA_HINT)
-    return DataError(f"{name} {shown(cell)} is not a number", where=table.source.at(row), hint="delete the row")
+    if decimal == "." and DECIMAL_COMMA.fullmatch(cell):
+        return DataError(f"{name} {shown(cell)} has a decimal comma", where=source.at(row), hint=COMMA_HINT)
+    if decimal == "," and re.fullmatch(r"\s*[+-]?\d+\.\d+\s*", cell):
+        what = f"{name} {shown(cell)} has a decimal point, and data.decimal is ','"
+        return DataError(what, where=source.at(row), hint="leave out data.decimal")
+    return DataError(f"{name} {shown(cell)} is not a number", where=source.at(row), hint="delete the row")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from fxai.errors import DataError
 
-BYTES_PER_ROW = 200
+BYTES_PER_ROW = 250
 """Besides the columns themselves: prices, checks and features of one bar, at their peak (measured)."""
 
-BYTES_PER_CELL = {"text": 40, "parquet": 20}
+BYTES_PER_CELL = {"text": 40, "parquet": 20, "json": 270}
 """Of each cell of the file while it is read, at the peak (measured)."""
 
 SHARE = 0.8
@@ -43,6 +43,28 @@ def check_fits(rows: int, cells_per_row: int, kind: str, where: str) -> None:
         f"{rows:,} bars need about {need / 2**30:.1f} GiB of memory, {free / 2**30:.1f} GiB are free",
         where=where,
         hint="cut the file to fewer years, use coarser bars, or run fewer workers (n_jobs)",
+    )
+
+
+def unpacked_limit() -> int | None:
+    """Bytes that a packed file may unpack to; None where nobody tells."""
+    free = available_bytes()
+    return None if free is None else int(SHARE * free)
+
+
+def check_unpacked(size: int, where: str) -> None:
+    """Refuse a packed file that unpacks to more than memory holds.
+
+    Raises:
+        DataError: with both sizes.
+    """
+    limit = unpacked_limit()
+    if limit is None or size <= limit:
+        return
+    raise DataError(
+        f"unpacked, the file is over {size / 2**30:.1f} GiB, and {limit / SHARE / 2**30:.1f} GiB of memory are free",
+        where=where,
+        hint="unpack it yourself if it is what you think it is, and cut it to fewer years",
     )
 
 

@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 
 from fxai.config.data import SplitConfig
 
-PART_NAMES = ("train", "validation", "test")
+WHOLE = "whole"
+"""All bars, uncut: of a file that is no part of a study (`fxai.market.other`)."""
+
+PART_NAMES = ("train", "validation", "test", WHOLE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

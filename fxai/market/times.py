@@ -1,60 +1,78 @@
 """Timestamps of files to UTC nanoseconds, never guessing.
 
-Dates are read year first (ISO 8601; `2024.01.31` and `20240131` too) and numbers as unix time. What could be
-day first or month first is refused. Times without an offset are in the zone that the config names.
+Dates are read year first (ISO 8601; `2024.01.31` and `20240131` too) and numbers as unix time. What could be day first
+or month first needs `data.date_order`; times without an offset need a zone.
 """
 
 from __future__ import annotations
 
+import re
 import warnings
-from zoneinfo import ZoneInfo
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute
 from numpy.typing import NDArray
 
 from fxai.errors import DataError
-from fxai.market.checks import Source, first_true, shown
+from fxai.market.dates import DAY_OR_MONTH_FIRST, ORDER_HINT, to_iso, wrong_date
+from fxai.market.raw import Source, first_true, shown
+from fxai.market.zones import Zone, localise
 
 UNIX_FROM, UNIX_TO = 315_532_800, 4_102_444_800
 """1980 and 2100 in unix seconds: between them seconds, ms, µs and ns cannot be confused."""
 
 UNIX_UNITS_NS = {"seconds": 10**9, "milliseconds": 10**6, "microseconds": 10**3, "nanoseconds": 1}
 
-OFFSET = r"\d(?:Z|[+-]\d{2}(?::?\d{2})?)\s*$"
-"""The end of a time that carries its offset from UTC; `_is_aware` tells a date's own `-31` apart."""
+AWARE = r"\d[T ]\s*\d.*(?:Z|[+-]\d{2}(?::?\d{2})?)\s*$"
+"""A time of day that ends in an offset from UTC; a date's own `-31` is none."""
 
-DAY_OR_MONTH_FIRST = r"\s*\d{1,2}[./-]\d{1,2}[./-]\d{2,4}\b"
+UNIX_DECIMAL = r"\d{9,10}\.\d{1,9}"
+"""Unix seconds with a fraction, as OANDA writes them."""
+
+FIRST_YEAR, LAST_YEAR = 1900, 2200
 
 YEAR_FIRST_HINT = "write times as 2024-01-31 21:00:00, year first"
 
-
-def find_zone(name: str, where: str) -> ZoneInfo:
-    """The zone of an IANA name.
-
-    Raises:
-        DataError: there is none; `where` names the setting.
-    """
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        raise DataError(
-            f"{name!r} is not a time zone",
-            where=where,
-            hint="an IANA name such as UTC, America/New_York or Etc/GMT+5 (New York's winter time all year)",
-        ) from None
+ASK_ZONE_HINT = "set data.timezone to the zone of the file's times; for daily bars UTC is right"
 
 
-def to_utc(values: pd.Series, zone: ZoneInfo, source: Source) -> NDArray[np.int64]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeRules:
+    """What a reader knows of times beside the text itself."""
+
+    zone: Zone | None = None
+    """Of times that carry no offset; None where nobody told."""
+
+    zone_hint: str = ASK_ZONE_HINT
+    """What to do where it is missing."""
+
+    date_order: str | None = None
+    """`day_first`, `month_first`, `year_first`, or None: not told."""
+
+    order_given_by: str = "data.date_order"
+    """Who says so, for an error."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stamps:
+    """Times, and what told their zone."""
+
+    time_N: NDArray[np.int64]
+    """UTC nanoseconds."""
+
+    told_by: str
+    """A zone, `unix milliseconds` or `UTC by their offsets`: what the times in the file are in."""
+
+
+def to_utc(values: pd.Series[Any], rules: TimeRules, source: Source) -> Stamps:
     """UTC nanoseconds of a column of timestamps: text, unix numbers or datetimes.
 
-    Args:
-        values: the column.
-        zone: of times that carry no offset.
-        source: to name the row in an error.
-
     Raises:
-        DataError: a time that is blank, unreadable, ambiguous or does not exist.
+        DataError: a time that is blank, unreadable, ambiguous or does not exist, or a zone that nobody told.
     """
     row = first_true(values.isna().to_numpy(dtype=np.bool_))
     if row is not None:
@@ -63,29 +81,58 @@ def to_utc(values: pd.Series, zone: ZoneInfo, source: Source) -> NDArray[np.int6
         if values.dtype.kind in "iuf":
             return _from_unix(values.to_numpy(), source)
         text = values.astype(str)
-        if str(text.iloc[0]).strip().isdigit() and len(str(text.iloc[0]).strip()) != 8:
+        first = str(text.iloc[0]).strip()
+        if first.isdigit() and len(first) != 8:
             return _from_unix(_as_integers(text, source), source)
-        values = _parse(text, source)
+        if re.fullmatch(UNIX_DECIMAL, first):
+            return _from_decimals(text, source)
+        values = _parse(text, rules, source)
     times = pd.DatetimeIndex(values)
     _check_years(times, source)
+    told_by = "UTC by their offsets"
     if times.tz is None:
-        times = _localise(times, zone, source)
-    return np.asarray(times.tz_convert("UTC").as_unit("ns").asi8, dtype=np.int64)
+        if rules.zone is None:
+            raise DataError("the times carry no offset from UTC", where=source.at(0), hint=rules.zone_hint)
+        times, told_by = localise(times, rules.zone, source), rules.zone.name
+    time_N = np.asarray(times.tz_convert("UTC").as_unit("ns").asi8, dtype=np.int64)
+    return Stamps(time_N=time_N, told_by=told_by)
 
 
-def _as_integers(text: pd.Series, source: Source) -> NDArray[np.int64]:
+def matches(text: pd.Series[Any], pattern: str) -> NDArray[np.bool_]:
+    """Which cells hold the pattern."""
+    flags = pyarrow.compute.match_substring_regex(pa.array(text, type=pa.large_string()), pattern)
+    return np.asarray(flags.to_numpy(zero_copy_only=False), dtype=np.bool_)
+
+
+def _as_integers(text: pd.Series[Any], source: Source) -> NDArray[np.int64]:
     try:
         return text.astype("int64").to_numpy()
     except (ValueError, OverflowError):
-        row = first_true(~text.str.fullmatch(r"\d{1,19}").to_numpy(dtype=np.bool_)) or 0
-        raise DataError(
-            f"{shown(text.iloc[row])} is not a unix time, as the first row is",
-            where=source.at(row),
-            hint="one format in the whole column",
-        ) from None
+        row = first_true(~matches(text, r"^\s*\d{1,18}\s*$")) or 0
+        raise _other_format(text, row, source) from None
 
 
-def _from_unix(values_N: NDArray[np.int64] | NDArray[np.float64], source: Source) -> NDArray[np.int64]:
+def _other_format(text: pd.Series[Any], row: int, source: Source) -> DataError:
+    return DataError(
+        f"{shown(text.iloc[row])} is not a unix time, as the first row is",
+        where=source.at(row),
+        hint="one format in the whole column",
+    )
+
+
+def _from_decimals(text: pd.Series[Any], source: Source) -> Stamps:
+    """Unix seconds with a fraction, exact to the nanosecond."""
+    row = first_true(~matches(text, rf"^\s*{UNIX_DECIMAL}\s*$"))
+    if row is not None:
+        raise _other_format(text, row, source)
+    parts = text.str.strip().str.split(".", n=1, expand=True)
+    second_N = parts[0].astype("int64").to_numpy()
+    stamps = _from_unix(second_N, source)
+    fraction_N = parts[1].str.ljust(9, "0").astype("int64").to_numpy()
+    return Stamps(time_N=stamps.time_N + fraction_N, told_by=stamps.told_by)
+
+
+def _from_unix(values_N: NDArray[np.int64] | NDArray[np.float64], source: Source) -> Stamps:
     """Unix time in the unit that puts the first value between 1980 and 2100; all must agree."""
     first = float(values_N[0])
     unit = next((u for u, ns in UNIX_UNITS_NS.items() if UNIX_FROM <= first * ns / 10**9 < UNIX_TO), None)
@@ -104,84 +151,65 @@ def _from_unix(values_N: NDArray[np.int64] | NDArray[np.float64], source: Source
             where=source.at(row),
             hint="one unit in the whole column",
         )
+    told_by = f"unix {unit}"
     if values_N.dtype.kind == "f":  # 53 bits hold today's microseconds, not nanoseconds
-        return (np.round(values_N * (scale / 1000)).astype(np.int64)) * 1000
-    return values_N.astype(np.int64) * scale
+        return Stamps(time_N=np.round(values_N * (scale / 1000)).astype(np.int64) * 1000, told_by=told_by)
+    return Stamps(time_N=values_N.astype(np.int64) * scale, told_by=told_by)
 
 
-def _parse(text: pd.Series, source: Source) -> pd.Series:
-    aware = bool(_is_aware(text.iloc[:1])[0])
-    if not aware:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", FutureWarning)  # pandas 2, where pandas 3 raises
-                parsed = pd.to_datetime(text, format="ISO8601")
-            if parsed.dtype.kind == "M" and not isinstance(parsed.dtype, pd.DatetimeTZDtype):
-                return parsed
-        except ValueError:
-            pass  # find out below which row it is
-    return _parse_row_by_row(text, aware, source)
+def _parse(text: pd.Series[Any], rules: TimeRules, source: Source) -> pd.Series[Any]:
+    """Text to times: naive, or UTC where all carry an offset."""
+    written = text
+    if rules.date_order is not None:
+        text = to_iso(text, rules.date_order, rules.order_given_by, source)
+    aware = re.search(AWARE, str(text.iloc[0])) is not None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # pandas 2, where pandas 3 raises
+            parsed = pd.to_datetime(text, format="ISO8601", utc=aware)
+        alike = parsed.dtype.kind == "M" and isinstance(parsed.dtype, pd.DatetimeTZDtype) == aware
+        if alike and (not aware or bool(matches(text, AWARE).all())):
+            return parsed
+    except ValueError:
+        pass  # find out below which row it is
+    raise _unreadable(text, written, aware, rules, source)
 
 
-def _parse_row_by_row(text: pd.Series, aware: bool, source: Source) -> pd.Series:
-    """Parse text that is not plain naive ISO 8601, or name the first row that cannot be read."""
-    row = first_true(text.str.match(DAY_OR_MONTH_FIRST).to_numpy(dtype=np.bool_))
+def _unreadable(
+    text: pd.Series[Any], written: pd.Series[Any], aware: bool, rules: TimeRules, source: Source
+) -> DataError:
+    """The first row that is not as the others; `written` is how the file has it."""
+    row = first_true(matches(text, DAY_OR_MONTH_FIRST))
     if row is not None:
-        raise DataError(
+        return DataError(
             f"the date {shown(text.iloc[row])} may be day first or month first",
             where=source.at(row),
-            hint=YEAR_FIRST_HINT,
+            hint=f"{ORDER_HINT}, or {YEAR_FIRST_HINT}",
         )
+    year_N = text.str.extract(r"^\s*(\d{4})\D", expand=False).astype("float64").to_numpy()
+    row = first_true((year_N < FIRST_YEAR) | (year_N > LAST_YEAR))
+    if row is not None:  # pandas 2 cannot hold it, pandas 3 can: see _check_years
+        return _wrong_year(int(year_N[row]), source.at(row))
     parsed = pd.to_datetime(text, format="ISO8601", utc=True, errors="coerce")
     row = first_true(parsed.isna().to_numpy(dtype=np.bool_))
+    if row is not None and rules.date_order is not None:
+        return wrong_date(written.iloc[row], rules.date_order, rules.order_given_by, source.at(row))
     if row is not None:
-        raise DataError(f"{shown(text.iloc[row])} is not a time", where=source.at(row), hint=YEAR_FIRST_HINT)
-    row = first_true(_is_aware(text) != aware)
-    if row is not None:
-        raise DataError(
-            f"{shown(text.iloc[row])} {'has no' if aware else 'has an'} offset from UTC, unlike the first row",
-            where=source.at(row),
-            hint="write all times with their offset, or none",
-        )
-    return parsed
-
-
-def _is_aware(text: pd.Series) -> NDArray[np.bool_]:
-    """Which timestamps end in an offset; a bare date such as 2024-01-31 does not."""
-    has_clock = text.str.contains(r"\d[T ]\s*\d", regex=True)
-    return (has_clock & text.str.contains(OFFSET, regex=True)).to_numpy(dtype=np.bool_)
+        return DataError(f"{shown(text.iloc[row])} is not a time", where=source.at(row), hint=YEAR_FIRST_HINT)
+    row = first_true(matches(text, AWARE) != aware) or 0
+    return DataError(
+        f"{shown(written.iloc[row])} {'has no' if aware else 'has an'} offset from UTC, unlike the first row",
+        where=source.at(row),
+        hint="write all times with their offset, or none",
+    )
 
 
 def _check_years(times: pd.DatetimeIndex, source: Source) -> None:
     year_N = np.asarray(times.year)
-    row = first_true((year_N < 1900) | (year_N > 2200))
+    row = first_true((year_N < FIRST_YEAR) | (year_N > LAST_YEAR))
     if row is not None:
-        raise DataError(f"the year {year_N[row]} cannot be right", where=source.at(row), hint=YEAR_FIRST_HINT)
+        raise _wrong_year(int(year_N[row]), source.at(row))
 
 
-def _localise(local: pd.DatetimeIndex, zone: ZoneInfo, source: Source) -> pd.DatetimeIndex:
-    """Local times to aware ones; the hour that clocks repeat in autumn is read in order of the rows."""
-    if zone.key == "UTC":
-        return local.tz_localize("UTC")
-    earlier_N = np.ones(len(local), dtype=np.bool_)
-    times = local.tz_localize(zone, ambiguous=earlier_N, nonexistent="NaT")
-    row = first_true(np.asarray(times.isna()))
-    if row is not None:
-        raise DataError(
-            f"{local[row]} did not exist in {zone.key}, where clocks went forward",
-            where=source.at(row),
-            hint="is data.timezone the zone of the file? For daily bars UTC is right",
-        )
-    repeated = np.flatnonzero(local.tz_localize(zone, ambiguous="NaT", nonexistent="NaT").isna())
-    if not len(repeated):
-        return times
-    for rows in np.split(repeated, np.flatnonzero(np.diff(repeated) > 1) + 1):
-        back = np.flatnonzero(np.diff(local.asi8[rows]) <= 0)
-        if len(back) != 1:
-            raise DataError(
-                f"{local[rows[0]]} came twice in {zone.key}, where clocks went back: which is meant?",
-                where=source.at(int(rows[0])),
-                hint="write times with their offset or in UTC, or delete the row",
-            )
-        earlier_N[rows[back[0] + 1 :]] = False
-    return local.tz_localize(zone, ambiguous=earlier_N, nonexistent="NaT")
+def _wrong_year(year: int, where: str) -> DataError:
+    return DataError(f"the year {year} cannot be right", where=where, hint=YEAR_FIRST_HINT)

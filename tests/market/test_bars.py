@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
 import pytest
+from market.files import data_config
 
 from fxai.market.bars import Bars, bars_from_frame, read_bars
+from fxai.market.zones import find_zone
 
-UTC = ZoneInfo("UTC")
+UTC = find_zone("UTC", "timezone")
 
 
 def read(folder: Path, text: str | bytes, zone: str = "UTC", name: str = "bars.csv") -> Bars:
     path = folder / name
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return read_bars(path, ZoneInfo(zone))
+    return read_bars(path, data_config(timezone=zone))
 
 
 def stamps(bars: Bars) -> list[str]:
@@ -114,10 +115,8 @@ def test_a_metatrader_export_leaves_out_the_spread_in_points(tmp_path: Path):
     assert bars.spread_close_bp_N is None
     assert bars.volume_N is not None
     assert bars.volume_N[0] == 500.0
-    assert bars.notes[0].endswith(
-        "<SPREAD> is in points and not used; multiply it by the point size and name it spread"
-    )
-    assert bars.notes[1].endswith("columns not read: <VOL>, <SPREAD>")
+    assert bars.notes[0].endswith("columns not read: <VOL>")
+    assert "<SPREAD> is in points and not read; data.point_size: last_digit makes it the real spread" in bars.notes[1]
 
 
 def test_a_high_without_a_low_is_not_read(tmp_path: Path):
@@ -161,9 +160,11 @@ def test_parquet_equals_csv(tmp_path: Path, index: bool, zone: str | None):
         frame.index = frame.index.tz_localize(zone)
     frame.to_csv(tmp_path / "a.csv")
     (frame if index else frame.reset_index()).to_parquet(tmp_path / "a.parquet")
-    berlin = ZoneInfo("Asia/Kolkata")  # for times without an offset, as in the first case
-    csv, parquet = read_bars(tmp_path / "a.csv", berlin), read_bars(tmp_path / "a.parquet", berlin)
-    direct = bars_from_frame(frame, zone=berlin)
+    kolkata = find_zone("Asia/Kolkata", "timezone")  # for times without an offset, as in the first case
+    csv, parquet = (
+        read_bars(tmp_path / f"a.{suffix}", data_config(timezone="Asia/Kolkata")) for suffix in ("csv", "parquet")
+    )
+    direct = bars_from_frame(frame, zone=kolkata)
     for other in (parquet, direct):
         np.testing.assert_array_equal(csv.time_N, other.time_N)
         for name, values_N in csv.arrays().items():
@@ -177,11 +178,11 @@ def test_parquet_equals_csv(tmp_path: Path, index: bool, zone: str | None):
 def test_parquet_with_an_unnamed_index_and_unix_times(tmp_path: Path):
     frame = hourly_frame().rename_axis(None)
     frame.to_parquet(tmp_path / "unnamed.parquet")
-    bars = read_bars(tmp_path / "unnamed.parquet", UTC)
+    bars = read_bars(tmp_path / "unnamed.parquet", data_config(timezone="UTC"))
     assert stamps(bars)[0] == "2024-03-30 00:00:00"
     unix = frame.assign(time=frame.index.as_unit("ms").asi8).reset_index(drop=True)
     unix.to_parquet(tmp_path / "unix.parquet")
-    np.testing.assert_array_equal(read_bars(tmp_path / "unix.parquet", UTC).time_N, bars.time_N)
+    np.testing.assert_array_equal(read_bars(tmp_path / "unix.parquet", data_config(timezone="UTC")).time_N, bars.time_N)
 
 
 def test_rows_are_views_of_all_columns():

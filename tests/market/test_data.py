@@ -228,10 +228,11 @@ def test_gaps_are_notes_and_not_filled():
     frame = white_noise_bars(1000)
     gone = frame.drop(frame.index[500:548]).drop(frame.index[300:310])
     market = market_from_bars({"A": gone, "B": frame}, split=SPLIT)
+    read = "data frame, 1-hour bars, times in UTC by their offsets"
     assert market.notes == (
-        "A: 942 bars from 2000-01-03 to 2000-02-13 15:00:00 UTC, 2 gaps, the longest 2.04 days after "
+        f"A: {read}: 942 bars from 2000-01-03 to 2000-02-13 15:00:00 UTC, 2 gaps, the longest 2.04 days after "
         "2000-01-23 19:00:00",
-        "B: 1,000 bars from 2000-01-03 to 2000-02-13 15:00:00 UTC, no gaps",
+        f"B: {read}: 1,000 bars from 2000-01-03 to 2000-02-13 15:00:00 UTC, no gaps",
     )
 
 

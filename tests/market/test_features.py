@@ -15,7 +15,9 @@ from fxai.market.features import (
     CHUNK,
     HORIZONS,
     LOOKBACK,
+    POSITION_WINDOWS,
     FeatureSet,
+    _extremes,
     compute_features,
     timeframe_s,
 )
@@ -213,3 +215,13 @@ def test_the_next_return_of_an_ar1_market_is_read_off_return_1():
     return_1_N = compute_features(Bars(time_N=hours(len(close_N)), close_N=close_N), PLAIN, 3600.0)[:-1, 0]
     next_N = np.diff(np.log(close_N))[LOOKBACK:]
     assert np.corrcoef(return_1_N, next_N)[0, 1] == pytest.approx(0.3, abs=0.03)
+
+
+@pytest.mark.parametrize("window", sorted({LOOKBACK, *POSITION_WINDOWS}))
+def test_extremes_are_those_of_a_rolling_window(window: int):
+    # the doubling takes powers of two only; pandas goes bar by bar
+    assert window & (window - 1) == 0
+    high_N = np.random.default_rng(0).normal(size=500)
+    top_N, bottom_N = _extremes(high_N, high_N - 1, window)
+    np.testing.assert_array_equal(top_N, pd.Series(high_N).rolling(window).max()[LOOKBACK:])
+    np.testing.assert_array_equal(bottom_N, pd.Series(high_N - 1).rolling(window).min()[LOOKBACK:])

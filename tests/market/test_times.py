@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from zoneinfo import ZoneInfo
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from fxai.errors import DataError
-from fxai.market.checks import Source
-from fxai.market.times import to_utc
+from fxai.market.raw import Source
+from fxai.market.times import TimeRules, to_utc
+from fxai.market.zones import find_zone
 
 SOURCE = Source(name="bars.csv", first_line=2)
 
 
+def rules(zone: str) -> TimeRules:
+    return TimeRules(zone=find_zone(zone, "timezone"))
+
+
 def utc(values: list[object], zone: str = "UTC") -> list[str]:
-    return [str(pd.Timestamp(time_ns)) for time_ns in to_utc(pd.Series(values), ZoneInfo(zone), SOURCE)]
+    return [str(pd.Timestamp(time_ns)) for time_ns in to_utc(pd.Series(values), rules(zone), SOURCE).time_N]
 
 
 @pytest.mark.parametrize("scale", [1, 10**3, 10**6, 10**9])
@@ -65,9 +68,9 @@ def test_hourly_bars_over_years_keep_their_distance():
     # three years of hours in UTC, written down in local time, must come back as they were
     times = pd.date_range("2022-01-01", "2025-01-01", freq="h", tz="UTC")
     local = times.tz_convert("Europe/Berlin").tz_localize(None)
-    got = to_utc(pd.Series(local), ZoneInfo("Europe/Berlin"), SOURCE)
+    got = to_utc(pd.Series(local), rules("Europe/Berlin"), SOURCE).time_N
     np.testing.assert_array_equal(got, times.as_unit("ns").asi8)
-    got = to_utc(pd.Series(local.strftime("%Y-%m-%d %H:%M")), ZoneInfo("Europe/Berlin"), SOURCE)
+    got = to_utc(pd.Series(local.strftime("%Y-%m-%d %H:%M")), rules("Europe/Berlin"), SOURCE).time_N
     np.testing.assert_array_equal(got, times.as_unit("ns").asi8)
 
 

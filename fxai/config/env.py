@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from fxai.config.base import Count, Floats, NonNegative, Positive, Settings
 from fxai.config.reward import RewardConfig
@@ -22,7 +22,11 @@ class FinancingConfig(Settings):
 
 
 class EnvConfig(Settings):
-    """One trading account and its reward."""
+    """One trading account and its reward, or a Gymnasium environment in their place."""
+
+    gym_id: str | None = Field(default=None, min_length=1)
+    """A Gymnasium environment with Box observations and Discrete actions, for example CartPole-v1; no other setting of
+    `env` and no `data` then has a meaning."""
 
     position_levels: Floats = (-1.0, -0.5, 0.0, 0.5, 1.0)
     """Actions: shares of `leverage` × equity, ascending, 0 among them. Long-only is [0, 0.5, 1]."""
@@ -56,6 +60,9 @@ class EnvConfig(Settings):
     max_drawdown: float = Field(default=0.5, gt=0.0, le=1.0)
     """An account is stopped when it has lost this share of its highest equity."""
 
+    maintenance_margin: float = Field(default=0.0, ge=0.0, lt=1.0)
+    """An account is stopped (margin call) when its equity at a close is below this share of the notional it holds."""
+
     reward: RewardConfig = RewardConfig()
 
     @field_validator("position_levels")
@@ -70,3 +77,13 @@ class EnvConfig(Settings):
         if max(abs(level) for level in levels) > 1.0:
             raise ValueError("levels lie in [-1, 1]; use leverage for more")
         return levels
+
+    @model_validator(mode="after")
+    def _a_full_position_keeps_its_margin(self) -> EnvConfig:
+        leverage, margin = self.leverage, self.maintenance_margin
+        if leverage * margin >= 1.0:
+            raise ValueError(
+                f"leverage {leverage:g} × maintenance_margin {margin:g} = {leverage * margin:g} must be below 1, "
+                "else a position of level 1 is a margin call as soon as it is opened"
+            )
+        return self

@@ -35,8 +35,12 @@ class AccountRules:
     stop_equity_P11: Tensor
     """Equity at or below which an account is stopped."""
     max_drawdown_P11: Tensor
+    maintenance_margin_P11: Tensor
+    """Share of the notional held that equity must not fall below."""
     finances: bool
     """Any member pays or earns for holding."""
+    margins: bool
+    """Any member has a maintenance margin."""
 
     @classmethod
     def stack(cls, configs: Sequence[EnvConfig], device: torch.device) -> AccountRules:
@@ -63,7 +67,9 @@ class AccountRules:
             short_bp_per_day_P11=column([c.financing.short_bp_per_day for c in configs]),
             stop_equity_P11=column([c.initial_capital * (1 - c.early_stop_loss_threshold) for c in configs]),
             max_drawdown_P11=column([c.max_drawdown for c in configs]),
+            maintenance_margin_P11=column([c.maintenance_margin for c in configs]),
             finances=any(c.financing.long_bp_per_day or c.financing.short_bp_per_day for c in configs),
+            margins=any(c.maintenance_margin > 0 for c in configs),
         )
 
 
@@ -172,6 +178,7 @@ class Step:
 class Outcome:
     """What happened to each account in one bar, in the terms of rewards and metrics.
 
+    Fractions of a trade are of its entry equity (docs/trading_model.md, "Trades").
     Tensors are [P, S, K], or [T, P, S, K] where the step was stacked over a rollout.
     """
 
@@ -186,13 +193,30 @@ class Outcome:
     """Costs and financing charged, quote currency, also where a bankrupt account could not pay them."""
     exposure: Tensor
     """Signed notional over equity at the close, before a stop closes it; 0 where that equity is not positive."""
+    gain_before: Tensor
+    """Of the trade that was open at the close before, fraction of its entry equity; 0 without one."""
+    mfe_before: Tensor
+    """Its maximum favourable excursion so far, fraction ≥ 0."""
+    mae_before: Tensor
+    """Its maximum adverse excursion so far, fraction ≤ 0."""
+    gain: Tensor
+    """Of the trade that was held to this close, also where a stop closes it there; 0 without one."""
+    mfe: Tensor
+    mae: Tensor
     bars_held: Tensor
+    """Closes since that trade began; 0 without one."""
     opened: Tensor
     """bool: a trade began in this bar."""
+    exited: Tensor
+    """bool: the trade that was open at the close before ended at this bar's fill."""
+    exit_gain: Tensor
+    """Its gain there, fraction ≥ −1 of its entry equity; 0 where none ended at the fill."""
     closed: Tensor
-    """bool: a trade ended in this bar (also by a stop)."""
+    """bool: a trade ended in this bar, at the fill or by a stop."""
     closed_gain: Tensor
-    """Gain of the trade that ended, fraction of its entry equity; 0 without one."""
+    """Gain of the trade that ended, of the stopped one where two did, fraction of its entry equity; 0 without one."""
+    closed_mfe: Tensor
+    """Its maximum favourable excursion, fraction ≥ 0."""
     closed_mae: Tensor
     """Its maximum adverse excursion, fraction ≤ 0."""
     closed_bars: Tensor
@@ -247,6 +271,8 @@ def step(state: AccountState, action: Tensor, bar: Bar, rules: AccountRules) -> 
     peak = torch.maximum(state.peak, equity)
     drawdown = 1.0 - equity / peak
     terminated = (equity <= rules.stop_equity_P11) | (drawdown >= rules.max_drawdown_P11)
+    if rules.margins:
+        terminated = terminated | (equity < new_units.abs() * (bar.close * rules.maintenance_margin_P11))
     if some(terminated):
         liquidation = new_units.abs() * (bar.close * bar.cost_rate_close)
         equity = torch.where(terminated, (equity - liquidation).clamp(min=0.0), equity)
@@ -284,7 +310,8 @@ def outcome(step: Step, bar: Bar) -> Outcome:
     turned = side != new_side
     exited = turned & (side != 0)
     stopped = step.terminated & (new_side != 0)
-    exit_gain = ((at_fill - before.units.abs() * bar.fill * kappa) / before.entry_equity - 1.0).clamp(min=-1.0)
+    rest = at_fill - before.units.abs() * bar.fill * kappa
+    exit_gain = torch.where(exited, (rest / before.entry_equity - 1.0).clamp(min=-1.0), 0.0)
     traded = (after.units - before.units).abs() * bar.fill
     # what the equity at the fill lacks of the price movement is financing
     financing = before.equity + before.units * (bar.fill - bar.close_before) - at_fill
@@ -292,7 +319,8 @@ def outcome(step: Step, bar: Bar) -> Outcome:
     marked = at_fill - traded * kappa + after.units * (bar.close - bar.fill)
 
     def of_trade(by_stop: Tensor, by_exit: Tensor) -> Tensor:
-        return torch.where(stopped, by_stop, torch.where(exited, by_exit, 0.0))
+        """Of the trade that ended; `by_exit` is 0 where none ended at the fill."""
+        return torch.where(stopped, by_stop, by_exit)
 
     return Outcome(
         equity_before=before.equity,
@@ -302,12 +330,21 @@ def outcome(step: Step, bar: Bar) -> Outcome:
         traded=traded / before.equity,
         cost=financing + traded * kappa + liquidation,
         exposure=torch.where(marked > 0, after.units * bar.close / marked, 0.0),
+        gain_before=before.gain,
+        mfe_before=before.mfe,
+        mae_before=before.mae,
+        gain=after.gain,
+        mfe=after.mfe,
+        mae=after.mae,
         bars_held=after.bars_held,
         opened=turned & (new_side != 0),
+        exited=exited,
+        exit_gain=exit_gain,
         closed=exited | stopped,
         closed_gain=of_trade(after.gain, exit_gain),
-        closed_mae=of_trade(after.mae, torch.minimum(before.mae, exit_gain)),
-        closed_bars=of_trade(after.bars_held, before.bars_held),
+        closed_mfe=of_trade(after.mfe, torch.maximum(before.mfe, exit_gain) * exited),
+        closed_mae=of_trade(after.mae, torch.minimum(before.mae, exit_gain) * exited),
+        closed_bars=of_trade(after.bars_held, before.bars_held * exited),
         terminated=step.terminated,
     )
 

@@ -1,12 +1,13 @@
 """docs/trading_model.md as plain Python: one account, one bar, one statement per sentence of the document.
 
-Written from the document alone, before the tensors were read, and kept free of torch and numpy so that the two
-cannot share a mistake of a library or of a broadcast.
+Written from the document, trade by trade instead of from states before and after, and kept free of torch and numpy, so
+that the two cannot share a mistake of a library or of a broadcast.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Rules:
     financing_short_bp: float = 0.0
     early_stop_loss_threshold: float = 1.0
     max_drawdown: float = 1.0
+    maintenance_margin: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -30,20 +32,35 @@ class RewardRules:
 
     enable_pnl: bool = True
     pnl_coefficient: float = 1.0
+    enable_risk_penalty: bool = False
+    risk_penalty_coefficient: float = 0.0
     enable_drawdown_penalty: bool = False
     drawdown_penalty_coefficient: float = 0.0
+    enable_max_drawdown_penalty: bool = False
+    max_drawdown_penalty_coefficient: float = 0.0
+    max_drawdown_threshold_percent: float = 0.0
+    enable_profit_giveback_penalty: bool = False
+    profit_giveback_penalty_coefficient: float = 0.0
+    profit_giveback_threshold: float = 0.0
+    enable_profit_closing_bonus: bool = False
+    profit_closing_bonus_coefficient: float = 0.0
     enable_holding_penalty: bool = False
     holding_penalty_coefficient: float = 0.0
     max_holding_time_steps: float = 1.0
     enable_bankruptcy_penalty: bool = False
     bankruptcy_penalty_coefficient: float = 0.0
-    enable_activity: bool = False
+    enable_activity_bonus: bool = False
     activity_bonus_per_trade: float = 0.0
+    enable_inactivity_penalty: bool = False
     hold_penalty_per_step: float = 0.0
+    enable_action_efficiency: bool = False
+    action_efficiency_coefficient: float = 0.0
     enable_clean_trade: bool = False
     clean_trade_coefficient: float = 0.0
     min_gain_threshold: float = 0.0
     max_mae_threshold: float = 0.0
+    enable_base_multiplier: bool = False
+    base_multiplier: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -68,6 +85,15 @@ class Trade:
     mae: float = 0.0
     gain: float = 0.0
     stopped: bool = False
+    before: Trade | None = None  # as it was at the close before this bar; None in the bar in which it began
+
+    def remember(self) -> None:
+        """A new bar begins."""
+        self.before = replace(self, before=None)
+
+    def growth(self, excess: Callable[[Trade], float]) -> float:
+        """By how much an excess of this trade rose in this bar."""
+        return max(excess(self) - (excess(self.before) if self.before else 0.0), 0.0)
 
     def see(self, equity: float) -> None:
         """Take in the gain at a close or at the exit."""
@@ -98,15 +124,21 @@ class Step:
     flat_at_close: bool
     opened: bool = False
     closed: list[Trade] = field(default_factory=list)  # at most one at the fill and one at the stop
+    margin_call: bool = False
+    before: Trade | None = None  # the trade that was open at the close before, as it was there
+    exited: Trade | None = None  # the trade that ended at the fill
+    touched: list[Trade] = field(default_factory=list)  # every trade that was open at some time of this bar
     bars_held: int = 0  # of the trade held over the close, 0 when flat; so the next three
     gain: float = 0.0
     mfe: float = 0.0
     mae: float = 0.0
     rewards: dict[str, float] = field(default_factory=dict)
+    multiplier: float = 1.0
 
     @property
     def reward(self) -> float:
-        return sum(self.rewards.values())
+        shaping = sum(value for name, value in self.rewards.items() if name != "pnl")
+        return self.rewards.get("pnl", 0.0) + self.multiplier * shaping
 
 
 class ReferenceAccount:
@@ -133,6 +165,8 @@ class ReferenceAccount:
         rules = self.rules
         equity_before, drawdown_before, units_before = self.equity, self.drawdown, self.units
         kappa_fill, kappa_close = self.kappa(bar.spread_fill_bp), self.kappa(bar.spread_close_bp)
+        if self.trade is not None:
+            self.trade.remember()
 
         # 1. Carry to the fill.
         rate = rules.financing_long_bp if units_before > 0 else rules.financing_short_bp
@@ -160,7 +194,8 @@ class ReferenceAccount:
 
         # 6. Stop.
         floor = (1.0 - rules.early_stop_loss_threshold) * rules.initial_capital
-        terminated = equity <= floor or drawdown >= rules.max_drawdown
+        margin_call = equity < rules.maintenance_margin * abs(units) * bar.close1
+        terminated = equity <= floor or drawdown >= rules.max_drawdown or margin_call
         close_notional = close_cost = 0.0
         if terminated:
             close_notional = abs(units) * bar.close1
@@ -185,6 +220,9 @@ class ReferenceAccount:
             units=units,
             notional=units * bar.close1,
             flat_at_close=units == 0.0,  # held over the bar, even if a stop closes it at its end
+            margin_call=margin_call,
+            before=self.trade.before if self.trade else None,
+            multiplier=self.reward.base_multiplier if self.reward.enable_base_multiplier else 1.0,
         )
         self._trade_at_fill(step, units_before, units, equity_fill, kappa_fill * abs(units_before) * bar.fill)
         if self.trade is not None:
@@ -192,6 +230,7 @@ class ReferenceAccount:
             self.trade.see(equity)  # in the bar of a stop, the gain after step 6 alone
             step.bars_held = self.trade.bars
             step.gain, step.mfe, step.mae = self.trade.gain, self.trade.mfe, self.trade.mae
+            step.touched.append(self.trade)
             if terminated:
                 self.trade.stopped = True
                 step.closed.append(self.trade)
@@ -215,6 +254,8 @@ class ReferenceAccount:
             entry_equity -= cost_of_closing
             self.trade.see(entry_equity)  # (E_f - kappa |u| F) / E_entry - 1
             step.closed.append(self.trade)
+            step.touched.append(self.trade)
+            step.exited = self.trade
             self.trade = None
         if side != 0:
             self.trade = Trade(entry_equity=entry_equity)
@@ -222,10 +263,17 @@ class ReferenceAccount:
 
     def _rewards(self, step: Step) -> dict[str, float]:
         """The enabled rows of the reward table."""
+        return {**self._account_rewards(step), **self._trade_rewards(step)}
+
+    def _account_rewards(self, step: Step) -> dict[str, float]:
+        """Those of equity and of what is held."""
         r = self.reward
         terms: dict[str, float] = {}
+        per_cent = 100 * (step.equity / step.equity_before - 1)
         if r.enable_pnl:
-            terms["pnl"] = r.pnl_coefficient * 100 * (step.equity / step.equity_before - 1)
+            terms["pnl"] = r.pnl_coefficient * per_cent
+        if r.enable_risk_penalty:
+            terms["risk"] = -0.5 * r.risk_penalty_coefficient * per_cent**2
         if r.enable_drawdown_penalty:
             deeper = max(step.drawdown - step.drawdown_before, 0.0)
             terms["drawdown"] = -r.drawdown_penalty_coefficient * 100 * deeper
@@ -233,15 +281,41 @@ class ReferenceAccount:
             limit = r.max_holding_time_steps
             over = max(step.bars_held - limit, 0) / limit
             terms["holding"] = -r.holding_penalty_coefficient * min(over, 1.0)
+        if r.enable_activity_bonus:
+            terms["activity"] = r.activity_bonus_per_trade if step.opened else 0.0
+        if r.enable_inactivity_penalty:
+            terms["inactivity"] = -r.hold_penalty_per_step if step.flat_at_close else 0.0
         if r.enable_bankruptcy_penalty:
             terms["bankruptcy"] = -r.bankruptcy_penalty_coefficient if step.terminated else 0.0
-        if r.enable_activity:
-            bonus = r.activity_bonus_per_trade if step.opened else 0.0
-            terms["activity"] = bonus - (r.hold_penalty_per_step if step.flat_at_close else 0.0)
+        return terms
+
+    def _trade_rewards(self, step: Step) -> dict[str, float]:
+        """Those of a trade's excursions and of its end."""
+        r = self.reward
+        terms: dict[str, float] = {}
+
+        def beyond(trade: Trade) -> float:
+            return max(-trade.mae - r.max_drawdown_threshold_percent / 100, 0.0)
+
+        def given_back(trade: Trade) -> float:
+            return max((1 - r.profit_giveback_threshold) * trade.mfe - max(trade.gain, 0.0), 0.0)
+
+        if r.enable_max_drawdown_penalty:
+            grown = sum(trade.growth(beyond) for trade in step.touched)
+            terms["max drawdown (MAE)"] = -r.max_drawdown_penalty_coefficient * 100 * grown
+        if r.enable_profit_giveback_penalty:
+            grown = sum(trade.growth(given_back) for trade in step.touched)
+            terms["profit giveback (MFE)"] = -r.profit_giveback_penalty_coefficient * 100 * grown
+        # Of two trades that end in one bar, at its fill and by its stop, the later one counts.
+        told = step.closed[-1] if step.closed else None
+        if r.enable_profit_closing_bonus:
+            gain = max(told.gain, 0.0) if told else 0.0
+            terms["profit closing"] = r.profit_closing_bonus_coefficient * 100 * gain
         if r.enable_clean_trade:
-            terms["clean_trade"] = 0.0
-            # Of two trades that end in one bar, at its fill and by its stop, the later one counts.
-            for trade in step.closed[-1:]:
-                if trade.gain >= r.min_gain_threshold and trade.mae >= -r.max_mae_threshold:
-                    terms["clean_trade"] = r.clean_trade_coefficient * 100 * trade.gain
+            clean = told is not None and told.gain >= r.min_gain_threshold and told.mae >= -r.max_mae_threshold
+            terms["clean trade"] = r.clean_trade_coefficient * 100 * told.gain if told and clean else 0.0
+        if r.enable_action_efficiency:
+            span = told.mfe - told.mae if told else 0.0
+            share = told.gain / span if told and span > 1e-9 else 0.0
+            terms["action efficiency"] = r.action_efficiency_coefficient * share
         return terms

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from env.walking import CPU, one_account, plain_walk, prices, series
+from pydantic import ValidationError
 
 from fxai.config import EnvConfig
 from fxai.config.env import FinancingConfig
@@ -107,6 +108,65 @@ class TestByHand:
         assert series(o.equity_before)[1] == 10_000.0
         assert series(o.opened) == [1.0, 1.0]
         assert float(w.steps[1].after.units) == pytest.approx(20_000.0, rel=1e-14)
+
+    def test_every_stop_threshold_counts_from_exact_equality_on(self) -> None:
+        # Prices are multiples of 1/8, so every number below is exact.
+        def stopped(close: float, **rules: Any) -> bool:
+            o = one_account(prices([1.0, 2.0, close]), config(**rules), [LONG, LONG]).outcome
+            assert series(o.terminated)[0] == 0.0
+            return bool(series(o.terminated)[1])
+
+        # 10,000 units, so equity is 10,000 · close.  Early stop at ¼: at 7,500 stopped, at 8,750 not.
+        assert stopped(0.75, early_stop_loss_threshold=0.25)
+        assert not stopped(0.875, early_stop_loss_threshold=0.25)
+        # Drawdown from the peak of 20,000 at ¼: at 15,000 stopped, at 16,250 not.
+        assert stopped(1.5, max_drawdown=0.25)
+        assert not stopped(1.625, max_drawdown=0.25)
+
+    def test_a_margin_call_is_below_the_margin_and_not_at_it(self) -> None:
+        # Short 10,000 at 1.0: at c equity is 20,000 − 10,000 · c, and 0.6 of the notional 6,000 · c.  They meet at
+        # c = 1.25, where both are 7,500 without rounding.
+        short = config(maintenance_margin=0.6)
+        at = one_account(prices([1.0, 1.25]), short, [SHORT]).outcome  # 7,500 of 0.6 · 12,500 = 7,500
+        assert series(at.equity) == [7_500.0]
+        assert series(at.terminated) == [0.0]
+        below = one_account(prices([1.0, 1.250001]), short, [SHORT]).outcome  # 7,499.99 of 7,500.006
+        assert series(below.terminated) == [1.0]
+        assert series(below.closed_gain) == pytest.approx([-0.250001], rel=1e-9)
+
+    def test_a_margin_call_pays_for_closing(self) -> None:
+        # Leverage 10, margin 5%, spread 10 bp at the close alone: 100,000 long; at 0.94 equity is 4,000 of 4,700.
+        # Closing 94,000 at 5 bp costs 47.
+        c = config(leverage=10.0, maintenance_margin=0.05)
+        market = prices([1.0, 0.94, 0.94], spread_open_bp=[0, 0, 0], spread_close_bp=[10, 10, 10])
+        w = one_account(market, c, [LONG, FLAT])
+        assert series(w.outcome.terminated) == [1.0, 0.0]
+        assert series(w.outcome.equity) == pytest.approx([3_953.0, 10_000.0], rel=1e-13)
+        assert series(w.outcome.cost)[0] == pytest.approx(47.0, rel=1e-9)
+        # At 0.95 equity is 5,000 of 4,750: it goes on.
+        assert series(one_account(prices([1.0, 0.95]), c, [LONG]).outcome.terminated) == [0.0]
+
+    def test_a_flat_account_needs_no_margin(self) -> None:
+        c = config(leverage=10.0, maintenance_margin=0.09)
+        o = one_account(prices([1.0, 1.0, 0.1]), c, [FLAT, FLAT]).outcome
+        assert series(o.terminated) == [0.0, 0.0]
+
+    def test_leverage_and_margin_that_call_at_once_are_refused(self) -> None:
+        with pytest.raises(ValidationError, match=r"leverage 20 × maintenance_margin 0\.05 = 1 must be below 1"):
+            config(leverage=20.0, maintenance_margin=0.05)
+        config(leverage=20.0, maintenance_margin=0.0499)
+        for margin in (-0.1, 1.0):
+            with pytest.raises(ValidationError, match="maintenance_margin"):
+                config(leverage=0.5, maintenance_margin=margin)
+
+    @pytest.mark.parametrize("levels", [(0.0, 1.0), (-1.0, 0.0), (-0.3, 0.0, 0.1, 0.9)], ids=str)
+    def test_any_ascending_list_of_levels(self, levels: tuple[float, ...]) -> None:
+        # Each level in turn from flat, at price 2 with leverage 3: level · 3 · 10,000 / 2 units; then 2.1.
+        for action, level in enumerate(levels):
+            w = one_account(prices([2.0, 2.1]), config(position_levels=levels, leverage=3.0), [action])
+            assert float(w.steps[0].after.units) == pytest.approx(level * 15_000, rel=1e-14)
+            assert series(w.outcome.equity) == pytest.approx([10_000 + level * 1_500], rel=1e-14)
+            assert series(w.outcome.opened) == [float(level != 0)]
 
     def test_max_drawdown_counts_from_the_highest_equity(self) -> None:
         # 10,000 → 20,000 → 15,000: 25% under the peak, although half above the initial capital.

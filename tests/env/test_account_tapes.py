@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import fields
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from env.walking import (
     CPU,
     Prices,
     Walk,
+    all_terms,
     jumpy_prices,
     one_account,
     pile,
@@ -30,21 +30,12 @@ from env.walking import (
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from fxai.config import EnvConfig, RewardConfig
+from fxai.config import EnvConfig
 from fxai.config.env import FinancingConfig
 from fxai.env.account import AccountRules, AccountState, Outcome, Step, fresh, outcome, renew
-from fxai.env.rewards import RewardFunction
+from fxai.env.rewards import TERMS, RewardFunction
 
-ALL_TERMS = RewardConfig(
-    enable_drawdown_penalty=True,
-    enable_holding_penalty=True,
-    enable_bankruptcy_penalty=True,
-    enable_activity=True,
-    enable_clean_trade=True,
-    max_holding_time_steps=3,
-    max_mae_threshold=0.02,
-)
-
+ALL_TERMS = all_terms(max_holding_time_steps=3, max_mae_threshold=0.02, base_multiplier=0.7)
 
 MEMBERS: tuple[dict[str, Any], ...] = (
     {"spread_bp": 1.0},
@@ -66,14 +57,26 @@ MEMBERS: tuple[dict[str, Any], ...] = (
     },
     {"leverage": 20.0, "early_stop_loss_threshold": 1.0, "max_drawdown": 1.0, "spread_bp": 30.0},
     {"leverage": 9.0, "early_stop_loss_threshold": 0.2, "max_drawdown": 1.0, "initial_capital": 77.0},
+    {
+        "leverage": 15.0,
+        "early_stop_loss_threshold": 1.0,
+        "max_drawdown": 1.0,
+        "maintenance_margin": 0.05,
+        "spread_bp": 4.0,
+        "commission_bp": 0.3,
+        "financing": FinancingConfig(long_bp_per_day=1.5, short_bp_per_day=0.5),
+    },
 )
-"""Rule sets: tame; all costs; thin stops with financing earned; next to no stops; small capital."""
+"""Rule sets: tame; all costs; thin stops with financing earned; next to no stops; small capital; margin calls."""
 
 LEVELS = (
     (-1.0, -0.5, 0.0, 0.5, 1.0),
     (-1.0, 0.0, 1.0),
     (0.0, 0.5, 1.0),
     (-0.3, -0.1, 0.0, 0.25, 0.7, 1.0),
+    (0.0, 1.0),
+    (-1.0, 0.0),
+    (-0.3, 0.0, 0.1, 0.9),
 )
 
 PLAIN_FIELDS: dict[str, Callable[[plain.Step], float]] = {
@@ -84,6 +87,15 @@ PLAIN_FIELDS: dict[str, Callable[[plain.Step], float]] = {
     "traded": lambda r: r.fill_notional / r.equity_before,
     "cost": lambda r: r.fill_cost + r.financing + r.close_cost,
     "exposure": lambda r: r.notional / r.marked if r.marked > 0 else 0.0,
+    "gain_before": lambda r: r.before.gain if r.before else 0.0,
+    "mfe_before": lambda r: r.before.mfe if r.before else 0.0,
+    "mae_before": lambda r: r.before.mae if r.before else 0.0,
+    "gain": lambda r: r.gain,
+    "mfe": lambda r: r.mfe,
+    "mae": lambda r: r.mae,
+    "exited": lambda r: r.exited is not None,
+    "exit_gain": lambda r: r.exited.gain if r.exited else 0.0,
+    "closed_mfe": lambda r: r.closed[-1].mfe if r.closed else 0.0,
     "bars_held": lambda r: r.bars_held,
     "opened": lambda r: r.opened,
     "closed": lambda r: bool(r.closed),
@@ -94,7 +106,10 @@ PLAIN_FIELDS: dict[str, Callable[[plain.Step], float]] = {
 }
 """Entries of `Outcome` by what the reference says of a bar."""
 
-EXACT = ("bars_held", "opened", "closed", "closed_bars", "terminated")
+TERM_NAMES = frozenset(plain_walk(prices([1.0, 1.0]), EnvConfig(reward=ALL_TERMS), 0, [2])[0].rewards)
+"""The terms by the names of the document."""
+
+EXACT = ("bars_held", "opened", "exited", "closed", "closed_bars", "terminated")
 
 
 def compare(w: Walk, market: Prices, configs: Sequence[EnvConfig], actions: np.ndarray) -> Counter[str]:
@@ -102,13 +117,10 @@ def compare(w: Walk, market: Prices, configs: Sequence[EnvConfig], actions: np.n
     reward = RewardFunction([c.reward for c in configs], CPU)(w.outcome).numpy()
     got = {f.name: getattr(w.outcome, f.name).numpy() for f in fields(Outcome)}
     assert set(got) == set(PLAIN_FIELDS)
-    for name in ("gain", "mfe", "mae"):  # of the open trade; what an agent sees of them
-        got[name] = torch.stack([getattr(s.after, name) for s in w.steps]).numpy()
-    fields_of = PLAIN_FIELDS | {name: attrgetter(name) for name in ("gain", "mfe", "mae")}
     seen: Counter[str] = Counter()
     for p, s, k in np.ndindex(actions.shape[1:]):
         steps = plain_walk(market, configs[p], s, [int(a) for a in actions[:, p, s, k]])
-        for name, of in fields_of.items():
+        for name, of in PLAIN_FIELDS.items():
             want = np.array([float(of(r)) for r in steps])
             mine = got[name][:, p, s, k].astype(np.float64)
             if name in EXACT:
@@ -131,12 +143,15 @@ def reached(steps: Sequence[plain.Step], c: EnvConfig) -> Counter[str]:
     for r in steps:
         seen["bankrupt"] += r.terminated and r.equity == 0.0
         seen["early stop"] += r.terminated and 0.0 < r.marked <= floor
-        seen["drawdown stop"] += r.terminated and r.marked > floor
+        seen["margin call"] += c.maintenance_margin > 0 and r.margin_call and r.marked > floor
+        seen["drawdown stop"] += r.terminated and not r.margin_call and r.marked > floor
         seen["stopped while flat"] += r.terminated and r.flat_at_close
         seen["two trades ended"] += len(r.closed) == 2
         seen["turned"] += r.opened and bool(r.closed)
-        seen["clean trade"] += r.rewards["clean_trade"] > 0.0
-        seen["held too long"] += r.rewards["holding"] < 0.0
+        seen["excursions of two trades"] += sum(trade.growth(lambda x: -x.mae) > 0 for trade in r.touched) == 2
+        seen["bad exit"] += r.rewards["action efficiency"] < 0.0
+        for name, reward in r.rewards.items():
+            seen[name] += reward != 0.0
     return seen
 
 
@@ -151,9 +166,11 @@ def test_the_tensors_are_the_reference_on_random_tapes(execution: Any, own_sprea
         market = jumpy_prices(rng, steps=120, segments=2, own_spreads=own_spreads)
         actions = sticky_actions(rng, (120, len(configs), 2, 4), len(levels))
         seen += compare(walk(market, configs, actions), market, configs, actions)
-    rare = {"bankrupt", "early stop", "drawdown stop", "stopped while flat", "turned", "clean trade", "held too long"}
+    rare = {"bankrupt", "early stop", "drawdown stop", "margin call", "stopped while flat", "turned", "bad exit"}
+    assert len(TERM_NAMES) == len(TERMS)
+    rare |= TERM_NAMES
     if execution == "next_open":  # at a close, what is opened in a bar cannot move before the stop
-        rare |= {"two trades ended"}
+        rare |= {"two trades ended", "excursions of two trades"}
     assert all(seen[name] >= 5 for name in rare), seen
 
 
@@ -222,6 +239,7 @@ rules_drawn = st.builds(
     initial_capital=st.floats(1.0, 1e6),
     spread_bp=st.floats(0.0, 50.0),
     commission_bp=st.floats(0.0, 5.0),
+    maintenance_margin=st.sampled_from([0.0, 0.01, 0.04]),
     financing=st.builds(FinancingConfig, long_bp_per_day=st.floats(-5, 5), short_bp_per_day=st.floats(-5, 5)),
     execution=st.sampled_from(["next_open", "next_close"]),
     early_stop_loss_threshold=st.floats(0.05, 0.95),
@@ -247,6 +265,7 @@ def on_an_edge(r: plain.Step, c: EnvConfig) -> bool:
         abs(r.marked - floor) < small
         or abs(r.marked - (1 - c.max_drawdown) * r.peak) < small
         or abs(r.equity_at_fill) < small
+        or abs(r.marked - c.maintenance_margin * abs(r.notional)) < small
     )
 
 
@@ -288,8 +307,9 @@ def test_what_holds_of_every_tape(c: EnvConfig, bars: list[tuple[int, float, flo
 
 
 def test_the_reference_gets_the_rules_of_the_config() -> None:
-    c = EnvConfig(**MEMBERS[1], reward=ALL_TERMS)
+    c = EnvConfig(**MEMBERS[1], maintenance_margin=0.02, reward=ALL_TERMS)
     rules, reward = plain_rules(c)
+    assert rules.maintenance_margin == 0.02
     assert (rules.leverage, rules.commission_bp, rules.slippage_bp) == (4.0, 1.0, 0.5)
     assert (rules.financing_long_bp, rules.financing_short_bp) == (2.0, -1.0)
     assert reward.max_holding_time_steps == 3

@@ -7,18 +7,21 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from env.walking import CPU, jumpy_prices, sticky_actions, walk
+from env.walking import CPU, FLAGS, all_terms, jumpy_prices, sticky_actions, walk
 
 from fxai.config import EnvConfig, RewardConfig
 from fxai.env.account import Outcome
 from fxai.env.rewards import TERMS, RewardFunction
 
-FLAGS = tuple(name for name in RewardConfig.model_fields if name.startswith("enable_"))
-
 
 def only(flag: str, **coefficients: Any) -> RewardConfig:
     """One term and no other."""
     return RewardConfig(**{name: name == flag for name in FLAGS}, **coefficients)
+
+
+def these(*flags: str) -> RewardConfig:
+    """These terms and no others."""
+    return RewardConfig(**{name: name in flags for name in FLAGS})
 
 
 def bar(**changes: float | bool) -> Outcome:
@@ -31,10 +34,19 @@ def bar(**changes: float | bool) -> Outcome:
         "traded": 0.0,
         "cost": 0.0,
         "exposure": 0.0,
+        "gain_before": 0.0,
+        "mfe_before": 0.0,
+        "mae_before": 0.0,
+        "gain": 0.0,
+        "mfe": 0.0,
+        "mae": 0.0,
         "bars_held": 0.0,
         "opened": False,
+        "exited": False,
+        "exit_gain": 0.0,
         "closed": False,
         "closed_gain": 0.0,
+        "closed_mfe": 0.0,
         "closed_mae": 0.0,
         "closed_bars": 0.0,
         "terminated": False,
@@ -51,7 +63,7 @@ def reward(c: RewardConfig, **changes: float | bool) -> float:
 
 
 def test_every_flag_has_its_term() -> None:
-    assert set(TERMS) == set(FLAGS)
+    assert set(TERMS) == set(FLAGS) - {"enable_base_multiplier"}  # which scales the others
 
 
 def test_pnl() -> None:
@@ -60,6 +72,14 @@ def test_pnl() -> None:
     assert reward(only("enable_pnl", pnl_coefficient=2.0), equity=10_099.0) == pytest.approx(1.98, rel=1e-12)
     # All lost: −100%.
     assert reward(only("enable_pnl"), equity=0.0) == -100.0
+
+
+def test_risk_penalty() -> None:
+    # ½ · 0.1 · 2² = 0.2, up or down.
+    c = only("enable_risk_penalty", risk_penalty_coefficient=0.1)
+    for equity in (10_200.0, 9_800.0):
+        assert reward(c, equity=equity) == pytest.approx(-0.2, rel=1e-9)
+    assert reward(c) == 0.0
 
 
 def test_drawdown_penalty() -> None:
@@ -83,11 +103,77 @@ def test_bankruptcy_penalty() -> None:
     assert reward(c, terminated=True) == -7.0
 
 
-def test_activity() -> None:
-    c = only("enable_activity", activity_bonus_per_trade=0.03, hold_penalty_per_step=0.004)
+def test_max_drawdown_penalty_is_of_the_growth_of_mae_beyond_its_threshold() -> None:
+    c = only("enable_max_drawdown_penalty", max_drawdown_penalty_coefficient=0.5, max_drawdown_threshold_percent=2.0)
+    held = {"bars_held": 3, "mae_before": -0.01}
+    # −1% → −3%: 1 per cent beyond 2, times 0.5.
+    assert reward(c, **held, mae=-0.03) == pytest.approx(-0.5, rel=1e-12)
+    # −1% → −2% stays within, and where MAE does not move nothing is paid again.
+    assert reward(c, **held, mae=-0.02) == 0.0
+    assert reward(c, bars_held=3, mae_before=-0.03, mae=-0.03) == 0.0
+    # −3% → −5% at the exit: 2 · 0.5.  An exit above the MAE costs nothing.
+    gone = {"exited": True, "closed": True, "mae_before": -0.03}
+    assert reward(c, **gone, exit_gain=-0.05) == pytest.approx(-1.0, rel=1e-12)
+    assert reward(c, **gone, exit_gain=-0.01) == 0.0
+    # The next trade begins at 0: at −4% it is 2 beyond, and the two add up to 4 · 0.5.
+    begun = {"opened": True, "bars_held": 1, "mae": -0.04}
+    assert reward(c, **begun) == pytest.approx(-1.0, rel=1e-12)
+    assert reward(c, **gone, exit_gain=-0.05, **begun) == pytest.approx(-2.0, rel=1e-12)
+
+
+def test_profit_giveback_penalty_is_of_the_growth_of_what_is_gone_beyond_its_share() -> None:
+    c = only("enable_profit_giveback_penalty", profit_giveback_penalty_coefficient=0.5, profit_giveback_threshold=0.25)
+    at_best = {"bars_held": 3, "mfe_before": 0.04, "gain_before": 0.04, "mfe": 0.04}
+    # A quarter of 4% may go: at 3% nothing, at 1% 0.75 · 4 − 1 = 2 per cent, times 0.5.
+    assert reward(c, **at_best, gain=0.03) == pytest.approx(0.0, abs=1e-12)
+    assert reward(c, **at_best, gain=0.01) == pytest.approx(-1.0, rel=1e-12)
+    # A loss is no profit given back: 0 or −5%, all of 3 per cent is gone.
+    assert reward(c, **at_best, gain=0.0) == pytest.approx(-1.5, rel=1e-12)
+    assert reward(c, **at_best, gain=-0.05) == pytest.approx(-1.5, rel=1e-12)
+    # From 1% to 0.4% of 4%: 2 → 2.6.  Back to 2%: falls, free.
+    low = {"bars_held": 3, "mfe_before": 0.04, "gain_before": 0.01, "mfe": 0.04}
+    assert reward(c, **low, gain=0.004) == pytest.approx(-0.3, rel=1e-9)
+    assert reward(c, **low, gain=0.02) == 0.0
+    # At an exit at 0: 2 → 3; the trade that begins there at −9% has had no profit.
+    gone = {"exited": True, "closed": True, "mfe_before": 0.04, "gain_before": 0.01, "exit_gain": 0.0}
+    assert reward(c, **gone) == pytest.approx(-0.5, rel=1e-12)
+    assert reward(c, **gone, opened=True, bars_held=1, gain=-0.09) == pytest.approx(-0.5, rel=1e-12)
+
+
+def test_profit_closing_bonus() -> None:
+    c = only("enable_profit_closing_bonus", profit_closing_bonus_coefficient=0.2)
+    assert reward(c, closed=True, closed_gain=0.03) == pytest.approx(0.6, rel=1e-12)  # 0.2 · 3
+    assert reward(c, closed=True, closed_gain=-0.03) == 0.0
+
+
+def test_action_efficiency() -> None:
+    c = only("enable_action_efficiency", action_efficiency_coefficient=0.2)
+    # +1% of a range from −1% to +3%: 0.2 · ¼.
+    assert reward(c, closed=True, closed_gain=0.01, closed_mfe=0.03, closed_mae=-0.01) == pytest.approx(0.05)
+    # The ends of its range: closed at the best without loss, closed at the worst without gain.
+    assert reward(c, closed=True, closed_gain=0.03, closed_mfe=0.03) == pytest.approx(0.2, rel=1e-12)
+    assert reward(c, closed=True, closed_gain=-0.03, closed_mae=-0.03) == pytest.approx(-0.2, rel=1e-12)
+    # A trade that did not move, but for rounding.
+    assert reward(c, closed=True, closed_gain=1e-16, closed_mfe=1e-16) == 0.0
+    assert reward(c) == 0.0
+
+
+def test_activity_and_inactivity() -> None:
+    c = these("enable_activity_bonus", "enable_inactivity_penalty")
+    c = c.model_copy(update={"activity_bonus_per_trade": 0.03, "hold_penalty_per_step": 0.004})
     assert reward(c) == pytest.approx(-0.004, rel=1e-12)  # flat
     assert reward(c, bars_held=2) == 0.0  # in a trade
     assert reward(c, bars_held=1, opened=True) == pytest.approx(0.03, rel=1e-12)
+
+
+def test_the_base_multiplier_scales_all_terms_but_pnl() -> None:
+    c = these("enable_pnl", "enable_activity_bonus", "enable_bankruptcy_penalty", "enable_base_multiplier")
+    c = c.model_copy(update={"base_multiplier": 0.5, "activity_bonus_per_trade": 2.0})
+    # +1% · 1 + ½ · (2 − 10) = −3; without the multiplier 1 + 2 − 10 = −7; at 0 P&L alone.
+    happened: dict[str, Any] = {"equity": 10_100.0, "opened": True, "terminated": True}
+    assert reward(c, **happened) == pytest.approx(-3.0, rel=1e-12)
+    assert reward(c.model_copy(update={"enable_base_multiplier": False}), **happened) == pytest.approx(-7.0)
+    assert reward(c.model_copy(update={"base_multiplier": 0.0}), **happened) == pytest.approx(1.0, rel=1e-12)
 
 
 def test_clean_trade() -> None:
@@ -119,15 +205,11 @@ def test_nothing_enabled_is_nothing() -> None:
     assert reward(RewardConfig(enable_pnl=False), equity=5_000.0, terminated=True) == 0.0
 
 
-def all_terms(**changes: Any) -> RewardConfig:
-    return RewardConfig(**{name: True for name in FLAGS} | {"max_holding_time_steps": 3} | changes)
-
-
 MEMBERS = (
-    all_terms(max_mae_threshold=0.02),
-    all_terms(pnl_coefficient=3.0, max_holding_time_steps=6, bankruptcy_penalty_coefficient=1.0),
-    all_terms(enable_pnl=False, hold_penalty_per_step=0.5, min_gain_threshold=0.05),
-    only("enable_activity", activity_bonus_per_trade=0.2),
+    all_terms(max_mae_threshold=0.02, max_holding_time_steps=3, enable_base_multiplier=False),
+    all_terms(pnl_coefficient=3.0, max_holding_time_steps=6, base_multiplier=0.5, profit_giveback_threshold=0.1),
+    all_terms(enable_pnl=False, hold_penalty_per_step=0.5, min_gain_threshold=0.05, max_drawdown_threshold_percent=0.3),
+    only("enable_activity_bonus", activity_bonus_per_trade=0.2),
     RewardConfig(),
     RewardConfig(enable_pnl=False),
 )
@@ -151,8 +233,9 @@ def test_each_member_is_paid_by_its_own_coefficients() -> None:
     # The same bar for all: opened, 10,000 → 10,100 = +1%, bars held 1, nothing else.
     same = bar(equity=10_100.0, opened=True, bars_held=1)
     got = RewardFunction(MEMBERS, CPU)(same).flatten().tolist()
-    #        pnl 1 + activity 0.01 | 3 + 0.01 | 0.01 | 0.2 | 1 | nothing
-    assert got == pytest.approx([1.01, 3.01, 0.01, 0.2, 1.0, 0.0], rel=1e-9)
+    # Risk costs ½ · 0.1 · 1² = 0.05, opening pays 0.01:
+    #        pnl 1 − 0.05 + 0.01 | 3 + ½ · (−0.04) | −0.04 · 1 | 0.2 | 1 | nothing
+    assert got == pytest.approx([0.96, 2.98, -0.04, 0.2, 1.0, 0.0], rel=1e-9)
 
 
 def test_a_member_is_paid_as_if_it_were_alone() -> None:
@@ -172,6 +255,6 @@ def test_rewards_depend_neither_on_the_scale_of_prices_nor_on_capital(execution:
     want = rewards(base)
     assert int(base.terminated.sum()) > 20
     assert int(base.closed.sum()) > 200
-    for factor, capital in ((100.0, 1.0), (1.0, 7.0), (100.0, 7.0)):
+    for factor, capital in ((1_000.0, 1.0), (1.0, 7.0), (1_000.0, 7.0), (1e-3, 1.0 / 7.0)):
         got = rewards(walked(factor, capital, execution, own_spreads))
         torch.testing.assert_close(got, want, rtol=1e-9, atol=1e-9)

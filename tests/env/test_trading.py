@@ -10,29 +10,21 @@ import numpy as np
 import pytest
 import torch
 from env.parts import HOUR, make_part
-from env.walking import CPU, Prices, plain_walk, stacked, sticky_actions
+from env.walking import CPU, Prices, all_terms, plain_walk, stacked, sticky_actions
 from torch import Tensor
 
-from fxai.config import EnvConfig, RewardConfig
+from fxai.config import EnvConfig
 from fxai.config.env import FinancingConfig
 from fxai.env.account import AccountState, Bar, Outcome, Step, fresh, renew, step
 from fxai.env.rewards import RewardFunction
-from fxai.env.trading import ACCOUNT_FEATURES, TradingEnv
+from fxai.env.trading import ACCOUNT_FEATURES, TradingEnv, _asinh
 from fxai.errors import DataError
 from fxai.market.data import MarketPart
 
 LENGTHS = (30, 22, 41)
 WINDOW, STEPS = 6, 10
 
-REWARD = RewardConfig(
-    enable_drawdown_penalty=True,
-    enable_holding_penalty=True,
-    enable_bankruptcy_penalty=True,
-    enable_activity=True,
-    enable_clean_trade=True,
-    max_holding_time_steps=2,
-    max_mae_threshold=0.05,
-)
+REWARD = all_terms(max_holding_time_steps=2, max_mae_threshold=0.05)
 
 
 def config(**changes: Any) -> EnvConfig:
@@ -238,6 +230,16 @@ class TestObserve:
         assert told.observed[0].flatten().tolist() == [0.0] * 7  # a fresh account is all zeros
         want = np.arcsinh([0.5, 20_200 / 40_800, 2.0, 0.1, 0.0, 2.0, 0.0])
         np.testing.assert_allclose(told.observed[1].flatten().numpy(), want, rtol=1e-6, atol=1e-7)
+
+    def test_its_asinh_is_that_of_float64(self) -> None:
+        sizes = torch.logspace(-30, 18, 5_000)
+        values = torch.cat([sizes, -sizes, torch.zeros(1)])
+        want = torch.asinh(values.double())
+        error = (_asinh(values) - want).abs() / want.abs().clamp(min=1.0)
+        assert float(error.max()) < 1.5e-7  # float32 itself has 1.2e-7
+        # the largest numbers there are stay finite: asinh(1e18) = log(2e18) = 42.14
+        assert _asinh(torch.tensor([3e38, -3e38])).tolist() == pytest.approx([42.1397, -42.1397], abs=1e-4)
+        assert torch.isnan(_asinh(torch.tensor([float("nan")]))).all()
 
     @pytest.mark.parametrize("execution", ["next_open", "next_close"])
     def test_shape_and_range_on_a_violent_market(self, execution: Any) -> None:

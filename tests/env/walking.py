@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fxai.config import EnvConfig
+from fxai.config import EnvConfig, RewardConfig
 from fxai.env.account import AccountRules, Bar, Outcome, Step, fresh, outcome, renew, step
 
 Array = NDArray[np.float64]
@@ -35,6 +35,14 @@ class Prices:
 
     def scaled(self, factor: float) -> Prices:
         return replace(self, open=self.open * factor, close=self.close * factor)
+
+
+FLAGS = tuple(name for name in RewardConfig.model_fields if name.startswith("enable_"))
+
+
+def all_terms(**changes: Any) -> RewardConfig:
+    """Every term, with the other coefficients at their defaults."""
+    return RewardConfig(**(dict.fromkeys(FLAGS, True) | changes))
 
 
 @dataclass(frozen=True)
@@ -139,8 +147,9 @@ def plain_rules(config: EnvConfig) -> tuple[plain.Rules, plain.RewardRules]:
         financing_short_bp=config.financing.short_bp_per_day,
         early_stop_loss_threshold=config.early_stop_loss_threshold,
         max_drawdown=config.max_drawdown,
+        maintenance_margin=config.maintenance_margin,
     )
-    return rules, plain.RewardRules(**config.reward.model_dump())
+    return rules, plain.RewardRules(**config.reward.model_dump(exclude={"plugins", "custom"}))
 
 
 def plain_walk(prices: Prices, config: EnvConfig, segment: int, actions_T: Sequence[int]) -> list[plain.Step]:

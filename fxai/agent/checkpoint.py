@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from fxai.agent.policy import Policy
+from fxai.agent.policy import Policy, RunningScale
 from fxai.config import ModelConfig
 from fxai.env.trading import ACCOUNT_FEATURES
 from fxai.errors import InputError
@@ -22,15 +22,28 @@ MAX_BYTES = 2**31
 """Larger files are refused before they are read."""
 
 
+_SCALE = ("observed.mean", "observed.variance")
+"""Tensors of `Policy.observed`, where there is one."""
+
+
 def save_weights(
-    path: Path, policy: Policy, member: int, *, feature_names: tuple[str, ...], levels: tuple[float, ...]
+    path: Path,
+    policy: Policy,
+    member: int,
+    *,
+    feature_names: tuple[str, ...],
+    levels: tuple[float, ...],
+    account: tuple[str, ...] = ACCOUNT_FEATURES,
 ) -> None:
-    """Write one member's weights, atomically, with the features and position levels that they mean."""
+    """Write one member's weights, atomically, with the features, observations and position levels that they mean."""
     tensors = {n: w.detach()[member].cpu().contiguous() for n, w in policy.parameters.items()}
+    if policy.observed is not None:
+        scale = (policy.observed.mean_PO, policy.observed.variance_PO)
+        tensors |= {n: x[member].cpu().contiguous() for n, x in zip(_SCALE, scale, strict=True)}
     shape = {
         "format": FORMAT,
         "model": policy.config.model_dump_json(),
-        "account": json.dumps(ACCOUNT_FEATURES),
+        "account": json.dumps(account),
         "levels": json.dumps(levels),
         "features": json.dumps(feature_names),
     }
@@ -38,12 +51,17 @@ def save_weights(
 
 
 def load_weights(
-    path: Path, *, feature_names: tuple[str, ...], levels: tuple[float, ...], device: torch.device
+    path: Path,
+    *,
+    feature_names: tuple[str, ...],
+    levels: tuple[float, ...],
+    device: torch.device,
+    account: tuple[str, ...] = ACCOUNT_FEATURES,
 ) -> Policy:
     """A policy of population 1.
 
     Raises:
-        InputError: the file is missing, damaged, no FxAI policy, or trained on other features or levels.
+        InputError: the file is missing, damaged, no FxAI policy, or trained on other features, observations or levels.
     """
     if not path.is_file():
         raise InputError("there is no such weights file", where=str(path), hint="poe train writes weights.safetensors")
@@ -55,48 +73,55 @@ def load_weights(
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except (SafetensorError, OSError) as error:
         raise InputError(f"not readable as safetensors ({error})", where=str(path), hint="train again") from error
-    return _rebuild(path, header, tensors, feature_names, levels, device)
+    here = {"features": feature_names, "account": account, "levels": levels}
+    return _rebuild(path, tensors, _config(path, header, here), here, device)
 
 
-def _rebuild(
-    path: Path,
-    header: dict[str, Any],
-    tensors: dict[str, torch.Tensor],
-    feature_names: tuple[str, ...],
-    levels: tuple[float, ...],
-    device: torch.device,
-) -> Policy:
+def _config(path: Path, header: dict[str, Any], here: dict[str, tuple[Any, ...]]) -> ModelConfig:
+    """The model's shape, where the header means what is wanted here."""
     if header.get("format") != FORMAT:
         raise InputError("these are no FxAI policy weights", where=str(path))
     try:
         config = ModelConfig.model_validate_json(header["model"])
-        trained_on, account, trained_levels = (
-            tuple(json.loads(header[name])) for name in ("features", "account", "levels")
-        )
+        trained = {name: tuple(json.loads(header[name])) for name in here}
     except (KeyError, TypeError, ValueError, ValidationError) as error:
         raise InputError("the header of the weights file is damaged", where=str(path)) from error
-    for what, trained, here in (
-        ("bar features", trained_on, feature_names),
-        ("account features", account, ACCOUNT_FEATURES),
-        ("position levels", trained_levels, levels),
-    ):
-        if trained != here:
+    for name, what in (("features", "bar features"), ("account", "observations"), ("levels", "position levels")):
+        if trained[name] != here[name]:
+            own, wanted = (", ".join(map(str, each[name])) or "none" for each in (trained, here))
             raise InputError(
-                f"trained with the {what} {', '.join(map(str, trained))}; here they are {', '.join(map(str, here))}",
+                f"trained with the {what} {own}; here they are {wanted}",
                 where=str(path),
                 hint="use the config that the weights were trained with",
             )
+    return config
+
+
+def _rebuild(
+    path: Path,
+    tensors: dict[str, torch.Tensor],
+    config: ModelConfig,
+    here: dict[str, tuple[Any, ...]],
+    device: torch.device,
+) -> Policy:
     policy = Policy(
         config,
-        n_features=len(trained_on),
-        n_account=len(account),
-        n_actions=len(levels),
+        n_features=len(here["features"]),
+        n_account=len(here["account"]),
+        n_actions=len(here["levels"]),
         generators=[torch.Generator()],
         device=device,
     )
-    for name, weight in policy.parameters.items():
-        stored = tensors.get(name)
-        if stored is None or stored.shape != weight.shape[1:] or not torch.isfinite(stored).all():
+
+    def stored(name: str, shape: torch.Size) -> torch.Tensor:
+        tensor = tensors.get(name)
+        if tensor is None or tensor.shape != shape or not torch.isfinite(tensor).all():
             raise InputError(f"weight {name} is missing, misshapen or not finite", where=str(path), hint="train again")
-        weight.detach()[0].copy_(stored)
+        return tensor
+
+    for name, weight in policy.parameters.items():
+        weight.detach()[0].copy_(stored(name, weight.shape[1:]))
+    if any(name in tensors for name in _SCALE):
+        mean, variance = (stored(name, torch.Size([len(here["account"])]))[None].to(device) for name in _SCALE)
+        policy.observed = RunningScale(mean, variance)
     return policy

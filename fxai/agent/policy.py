@@ -25,7 +25,47 @@ DropoutMasks = list[tuple[Tensor, Tensor]]
 """Per layer, scaled keep-masks [P, B, L_out, D] after attention and after feed-forward."""
 
 # relu works in place: what it is given is always a fresh result that nothing else reads
-_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"gelu": F.gelu, "relu": torch.relu_, "silu": F.silu}
+_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "gelu": F.gelu,
+    "relu": torch.relu_,
+    "silu": F.silu,
+    "tanh": torch.tanh,
+}
+
+
+class RunningScale:
+    """Mean and standard deviation of each observed number over all of a member's training so far.
+
+    Axes: P population, O numbers observed.  Joined by Chan et al. (1983), so they do not depend on how the steps were
+    cut into rollouts.  An observation is cut to ± `BOUND` standard deviations.
+    """
+
+    BOUND = 10.0
+
+    def __init__(self, mean_PO: Tensor, variance_PO: Tensor, count: float = 0.0) -> None:
+        self.mean_PO, self.variance_PO, self.count = mean_PO, variance_PO, count
+
+    @classmethod
+    def fresh(cls, population: int, observed: int, device: torch.device) -> RunningScale:
+        """Changes nothing until it has seen something."""
+        shape = (population, observed)
+        return cls(torch.zeros(shape, device=device), torch.ones(shape, device=device))
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """[P, …, O] in standard deviations from the mean."""
+        shape = (len(self.mean_PO), *(1,) * (x.dim() - 2), self.mean_PO.shape[1])
+        scaled = (x - self.mean_PO.view(shape)) / (self.variance_PO.view(shape) + 1e-8).sqrt()
+        return scaled.clamp(-self.BOUND, self.BOUND)
+
+    def add(self, x: Tensor) -> None:
+        """Take observations [P, …, O] into mean and variance."""
+        flat = x.reshape(len(x), -1, x.shape[-1])
+        variance, mean = torch.var_mean(flat, dim=1, correction=0)
+        share = flat.shape[1] / (self.count + flat.shape[1])
+        shift = mean - self.mean_PO
+        self.mean_PO = self.mean_PO + shift * share
+        self.variance_PO = self.variance_PO.lerp(variance, share) + shift.square() * (share * (1.0 - share))
+        self.count += flat.shape[1]
 
 
 def spans(window: int, n_layers: int) -> list[int]:
@@ -73,7 +113,7 @@ class Policy:
 
     Args:
         config: the shape.
-        n_features: F, features of a bar.
+        n_features: F, features of a bar; with 0 there is no encoder, and the head sees accounts alone.
         n_account: features of an account.
         n_actions: A, position levels.
         generators: one per member, for its initial weights (on the CPU).
@@ -94,7 +134,9 @@ class Policy:
         self.n_features, self.n_account, self.n_actions = n_features, n_account, n_actions
         self.population = len(generators)
         self.device = device
-        self.spans = spans(config.window, config.n_layers)
+        self.observed: RunningScale | None = None
+        """Applied to what the head sees of an account, where its scale is not known beforehand."""
+        self.spans = spans(config.window, config.n_layers) if n_features else []
         shapes = _shapes(config, n_features, n_account, n_actions)
         size = sum(_numel(shape) for shape in shapes.values())
         self.weights_PN = torch.zeros(self.population, size, device=device)
@@ -138,6 +180,12 @@ class Policy:
         out = linear(hidden, p[name + "down.weight"], p[name + "down.bias"])
         return x + (out if masks is None else out * masks[1])
 
+    def bars(self, features_PBLF: Tensor, dropout: DropoutMasks | None = None) -> Tensor:
+        """What the head adds for each bar, [P, B, T, 1, head width]; without an encoder its bias alone, with T = 1."""
+        if not self.n_features:
+            return self.parameters["head.bias"][:, None, None, None]
+        return self.project(self.encode(features_PBLF, dropout)).unsqueeze(3)
+
     def project(self, embedding_PBTD: Tensor) -> Tensor:
         """The head's first layer over embeddings, once per bar for all its accounts: [P, B, T, head width]."""
         return linear(embedding_PBTD, self.parameters["head.bar"], self.parameters["head.bias"])
@@ -154,6 +202,8 @@ class Policy:
         """
         p = self.parameters
         activation = _ACTIVATIONS[self.config.activation]
+        if self.observed is not None:
+            account = self.observed(account)
         shape, width = account.shape[:-1], projected.shape[-1]
         bars = projected.expand(*shape, width).reshape(shape[0], -1, width)
         hidden = activation(torch.baddbmm(bars, account.reshape(shape[0], -1, account.shape[-1]), p["head.account"]))
@@ -199,14 +249,18 @@ class Policy:
 def _shapes(c: ModelConfig, n_features: int, n_account: int, n_actions: int) -> dict[str, tuple[int, ...]]:
     """Name and shape, without the population axis, of every weight."""
     d, inner, h = c.d_model, c.d_model * c.ff_multiplier, c.head_width
-    shapes: dict[str, tuple[int, ...]] = {"input.weight": (n_features, d), "input.bias": (d,)}
-    for layer in range(c.n_layers):
+    shapes: dict[str, tuple[int, ...]] = {}
+    if n_features:
+        shapes["input.weight"], shapes["input.bias"] = (n_features, d), (d,)
+    for layer in range(c.n_layers if n_features else 0):
         name = f"layer{layer}."
         shapes[name + "qkv.weight"] = (d, 3 * d)
         shapes[name + "out.weight"] = (d, d)
         shapes[name + "up.weight"], shapes[name + "up.bias"] = (d, inner), (inner,)
         shapes[name + "down.weight"], shapes[name + "down.bias"] = (inner, d), (d,)
-    shapes["head.bar"], shapes["head.bias"] = (d, h), (h,)
+    if n_features:
+        shapes["head.bar"] = (d, h)
+    shapes["head.bias"] = (h,)
     shapes["head.account"] = (n_account, h)
     shapes["head.hidden.weight"], shapes["head.hidden.bias"] = (h, h), (h,)
     shapes["head.out.weight"], shapes["head.out.bias"] = (h, n_actions + 1), (n_actions + 1,)

@@ -15,8 +15,10 @@ from torch import Tensor
 
 from fxai.agent.policy import DropoutMasks, Policy
 from fxai.agent.seeding import MemberStreams
-from fxai.env.account import AccountState, Outcome, Step, fresh, outcome, renew, step
-from fxai.env.trading import TradingEnv
+from fxai.config import ModelConfig
+from fxai.env.account import AccountState, Step, fresh, outcome, renew, step
+from fxai.env.rewards import RewardFunction
+from fxai.env.trading import ACCOUNT_FEATURES, TradingEnv
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,14 +26,20 @@ class Rollout:
     """T steps of S × K accounts for each member."""
 
     features_PSLF: Tensor
+    """Rows of bars; none (F = 0) where the policy has no encoder."""
     account_PSTKO: Tensor
-    """What the head saw of each account."""
+    """What the head saw of each account, or of each copy of a Gymnasium environment."""
     action_PSTK: Tensor
     log_prob_PSTK: Tensor
     value_TPSK: Tensor
     """T + 1 values, the last to bootstrap from."""
-    outcome: Outcome
-    """Stacked over T: [T, P, S, K]."""
+    reward_TPSK: Tensor
+    """float32, not scaled."""
+    ended_TPSK: Tensor
+    """bool: an episode ended with this step, so what follows belongs to another one."""
+    final_value_TPSK: Tensor | None
+    """Value of the state in which a time limit cut an episode off, 0 elsewhere: what the step bootstraps from in place
+    of the next one (Pardo et al. 2018). None where episodes only end by termination."""
     dropout: DropoutMasks | None
     renewed_S: tuple[bool, ...]
     """Segments that began a new episode with this rollout."""
@@ -53,9 +61,11 @@ class Walker:
         steps: int,
         episode_steps: int,
         window: int,
+        reward: RewardFunction,
         streams: Sequence[MemberStreams],
     ) -> None:
         self.env, self.steps, self.window, self.streams = env, steps, window, streams
+        self._reward = reward
         self.accounts = accounts
         self._rollouts_per_episode = episode_steps // steps
         self._starts = _StartDraw(env.starts(episode_steps, window))
@@ -63,6 +73,17 @@ class Walker:
         self._fresh = fresh(env.rules, segments, accounts)
         self._state = self._fresh
         self._count = 0
+
+    def policy(self, config: ModelConfig, device: torch.device) -> Policy:
+        """Fresh weights that fit the market, each member's from its own stream."""
+        return Policy(
+            config,
+            n_features=self.env.features_NF.shape[1],
+            n_account=len(ACCOUNT_FEATURES),
+            n_actions=self.env.n_actions,
+            generators=[m.weights for m in self.streams],
+            device=device,
+        )
 
     def _begin(self) -> tuple[bool, ...]:
         """Advance all segments by one rollout, or move those whose episode is over to a new start."""
@@ -87,9 +108,7 @@ class Walker:
         segments = rows_PS.shape[1]
         masks = policy.dropout_masks(dropout_rates, [m.dropout for m in self.streams], segments, features.shape[2])
         projected_TPS1H = policy.project(policy.encode(features, masks)).permute(2, 0, 1, 3).unsqueeze(3)
-        shape = (steps, segments, self.accounts, policy.n_actions)
-        uniform = torch.stack([torch.rand(shape, generator=m.actions) for m in self.streams], dim=1)
-        noise = gumbel(uniform).to(env.device)
+        noise = action_noise(self.streams, (steps, segments, self.accounts, policy.n_actions), env.device)
         stacked_bars, bars = env.bars(rows_PS, steps)
 
         state = self._state
@@ -110,17 +129,32 @@ class Walker:
         self._state = state
 
         action_PSTK = torch.stack(actions, dim=2)
-        log_probs = torch.log_softmax(torch.stack([x.movedim(-1, 1) for x in logits_all], dim=3), dim=1).movedim(1, -1)
+        happened = outcome(stack_steps(walked), stacked_bars)
         return Rollout(
             features_PSLF=features,
             account_PSTKO=torch.stack(observed, dim=2),
             action_PSTK=action_PSTK,
-            log_prob_PSTK=log_probs.gather(-1, action_PSTK[..., None])[..., 0],
+            log_prob_PSTK=log_prob(logits_all, action_PSTK),
             value_TPSK=torch.stack(values),
-            outcome=outcome(stack_steps(walked), stacked_bars),
+            reward_TPSK=self._reward(happened).float(),
+            ended_TPSK=happened.terminated,
+            final_value_TPSK=None,
             dropout=masks,
             renewed_S=renewed,
         )
+
+
+def action_noise(streams: Sequence[MemberStreams], shape: tuple[int, ...], device: torch.device) -> Tensor:
+    """Gumbel noise [T, P, S, K, A] of a rollout, each member's from its own generator; `shape` is without the P."""
+    uniform = torch.stack([torch.rand(shape, generator=m.actions) for m in streams], dim=1)
+    return gumbel(uniform).to(device)
+
+
+def log_prob(logits_T: Sequence[Tensor], action_PSTK: Tensor) -> Tensor:
+    """Log-probability of the actions taken, from the logits of each step [P, S, K, A]."""
+    # over the axis that the head laid first, where a CPU is several times as fast
+    log_all = torch.log_softmax(torch.stack([x.movedim(-1, 1) for x in logits_T], dim=3), dim=1).movedim(1, -1)
+    return log_all.gather(-1, action_PSTK[..., None])[..., 0]
 
 
 def gumbel(uniform: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from fxai.agent.gae import discounted_returns, gae
+from fxai.agent.gym_walker import GymWalker
 from fxai.agent.optimizer import PopulationAdam
 from fxai.agent.policy import Policy
 from fxai.agent.rollout import Rollout, Walker
@@ -21,7 +22,7 @@ from fxai.agent.seeding import MemberStreams
 from fxai.agent.update import LOSS_NAMES, LossWeights, as_batch, update
 from fxai.config import TrialConfig
 from fxai.env.rewards import RewardFunction
-from fxai.env.trading import ACCOUNT_FEATURES, TradingEnv
+from fxai.env.trading import TradingEnv
 from fxai.errors import InputError
 from fxai.market.data import MarketPart
 
@@ -70,14 +71,14 @@ def resolve_device(name: str) -> torch.device:
 
 
 def train(
-    configs: Sequence[TrialConfig], seeds: Sequence[int], part: MarketPart, evaluate: Evaluate
+    configs: Sequence[TrialConfig], seeds: Sequence[int], part: MarketPart | None, evaluate: Evaluate
 ) -> Generator[Progress, None, None]:
     """Train a population.
 
     Args:
         configs: one per member; they must agree on all that gives tensors their shape (`check_shapes`).
         seeds: one per member.
-        part: the training part of the market.
+        part: the training part of the market; None where `env.gym_id` takes its place.
         evaluate: called every `eval_frequency` updates and after the last.
 
     Yields:
@@ -87,9 +88,9 @@ def train(
     check_shapes(configs)
     device = resolve_device(first.training.device)
     streams = [MemberStreams.from_seed(seed) for seed in seeds]
-    env = TradingEnv(part, [c.env for c in configs], device)
-    policy = new_policy(first, part, env, streams, device)
-    learner = Learner(configs, env, policy, streams)
+    walker = new_walker(configs, part, streams, device)
+    policy = walker.policy(first.model, device)
+    learner = Learner(configs, walker, policy, streams)
     t = first.training
     per_update = len(configs) * t.n_segments * t.transitions_per_segment
     for number in range(1, t.total_updates + 1):
@@ -109,21 +110,29 @@ def train(
             return
 
 
-def new_policy(
-    config: TrialConfig,
-    part: MarketPart,
-    env: TradingEnv,
-    streams: Sequence[MemberStreams],
-    device: torch.device,
-) -> Policy:
-    """Fresh weights, each member's from its own stream."""
-    return Policy(
-        config.model,
-        n_features=part.features_NF.shape[1],
-        n_account=len(ACCOUNT_FEATURES),
-        n_actions=env.n_actions,
-        generators=[m.weights for m in streams],
-        device=device,
+def new_walker(
+    configs: Sequence[TrialConfig], part: MarketPart | None, streams: Sequence[MemberStreams], device: torch.device
+) -> Walker | GymWalker:
+    """What walks the training part of the market, or the Gymnasium environment in its place."""
+    first, t = configs[0].env, configs[0].training
+    if first.gym_id is not None:
+        return GymWalker(
+            first.gym_id,
+            segments=t.n_segments,
+            accounts=t.accounts_per_segment,
+            steps=t.rollout_steps,
+            streams=streams,
+        )
+    assert part is not None, "without env.gym_id there is a market to train in"
+    return Walker(
+        TradingEnv(part, [c.env for c in configs], device),
+        segments=t.n_segments,
+        accounts=t.accounts_per_segment,
+        steps=t.rollout_steps,
+        episode_steps=first.max_episode_steps,
+        window=configs[0].model.window,
+        reward=RewardFunction([c.env.reward for c in configs], device),
+        streams=streams,
     )
 
 
@@ -149,7 +158,7 @@ def check_shapes(configs: Sequence[TrialConfig]) -> None:
     def shape(c: TrialConfig) -> dict[str, Any]:
         model = {f"model.{n}": v for n, v in c.model.model_dump().items() if n != "dropout"}
         training = {f"training.{n}": getattr(c.training, n) for n in _SHAPE_FIELDS}
-        return {**model, **training, "env.max_episode_steps": c.env.max_episode_steps}
+        return {**model, **training, "env.max_episode_steps": c.env.max_episode_steps, "env.gym_id": c.env.gym_id}
 
     shapes = [shape(c) for c in configs]
     differing = sorted(name for name in shapes[0] if any(s[name] != shapes[0][name] for s in shapes))
@@ -174,8 +183,8 @@ class RewardScale:
         """Take this rollout into the running mean square, then scale by its root."""
         renewed = torch.tensor(rollout.renewed_S, device=reward_TPSK.device)[None, :, None]
         carried = torch.where(renewed, 0.0, self._carried_PSK)
-        returns = discounted_returns(reward_TPSK, rollout.outcome.terminated, self._gamma_P11, carried)
-        self._carried_PSK = returns[-1] * ~rollout.outcome.terminated[-1]
+        returns = discounted_returns(reward_TPSK, rollout.ended_TPSK, self._gamma_P11, carried)
+        self._carried_PSK = returns[-1] * ~rollout.ended_TPSK[-1]
         square_P = returns.square().mean(dim=(0, 2, 3))
         self._count += 1
         self._square_P += (square_P - self._square_P) / self._count
@@ -188,22 +197,13 @@ class Learner:
     def __init__(
         self,
         configs: Sequence[TrialConfig],
-        env: TradingEnv,
+        walker: Walker | GymWalker,
         policy: Policy,
         streams: Sequence[MemberStreams],
     ) -> None:
         first = configs[0].training
         self._training, self._policy, self._streams = first, policy, list(streams)
-        self._walker = Walker(
-            env,
-            segments=first.n_segments,
-            accounts=first.accounts_per_segment,
-            steps=first.rollout_steps,
-            episode_steps=configs[0].env.max_episode_steps,
-            window=configs[0].model.window,
-            streams=streams,
-        )
-        self._reward = RewardFunction([c.env.reward for c in configs], policy.device)
+        self._walker = walker
         self._dropout = [c.model.dropout for c in configs]
         self._optimizer = PopulationAdam(policy.weights_PN)
 
@@ -232,10 +232,12 @@ class Learner:
     def update(self) -> list[dict[str, float]]:
         """One rollout and one PPO update; returns each member's losses."""
         rollout = self._walker.rollout(self._policy, self._dropout)
-        reward_TPSK = self._reward(rollout.outcome).float()
+        reward_TPSK = rollout.reward_TPSK
         scaled = self._scale(rollout, reward_TPSK)
+        if rollout.final_value_TPSK is not None:
+            scaled = scaled + self._gamma_P11 * rollout.final_value_TPSK
         value = rollout.value_TPSK
-        advantage = gae(scaled, value, rollout.outcome.terminated, self._gamma_P11, self._lambda_P11)
+        advantage = gae(scaled, value, rollout.ended_TPSK, self._gamma_P11, self._lambda_P11)
         target = advantage + value[:-1]
         done = self._updates / self._training.total_updates
         losses_PN, norm_P, self._alive_P = update(
@@ -251,6 +253,9 @@ class Learner:
             alive_P=self._alive_P,
         )
         self._updates += 1
+        if self._policy.observed is not None:
+            # after the update, which must see what the rollout saw
+            self._policy.observed.add(rollout.account_PSTKO)
         explained_P = 1.0 - advantage.var(dim=(0, 2, 3)) / (target.var(dim=(0, 2, 3)) + 1e-8)
         table = torch.cat(
             [losses_PN, torch.stack([norm_P, explained_P, reward_TPSK.mean(dim=(0, 2, 3))], dim=1)], dim=1

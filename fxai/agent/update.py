@@ -90,8 +90,7 @@ def ppo_loss(policy: Policy, batch: Batch, weights: LossWeights) -> tuple[Tensor
     Returns:
         The loss [P], and the mean of each of `LOSS_NAMES` [P, 5], detached.
     """
-    embedding = policy.encode(batch.features_PMLF, batch.dropout)
-    logits, value = policy.head(policy.project(embedding).unsqueeze(3), batch.account_PMTKO)
+    logits, value = policy.head(policy.bars(batch.features_PMLF, batch.dropout), batch.account_PMTKO)
     # over the axis that the head laid first, where a CPU is several times as fast
     log_all = torch.log_softmax(logits.movedim(-1, 1), dim=1).movedim(1, -1)
     log_prob = log_all.gather(-1, batch.action[..., None])[..., 0]

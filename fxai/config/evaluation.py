@@ -14,4 +14,5 @@ class EvaluationConfig(Settings):
     """Bars before the first decision of every evaluation; no trial's `model.window` may be longer."""
 
     min_trades: int = Field(default=0, ge=0)
-    """A result with fewer trades over all evaluation episodes is marked as doing (almost) nothing."""
+    """Trades over all evaluation episodes below which a result counts as doing (almost) nothing: an Optuna constraint,
+    so that such a trial is best only where every completed trial is such. 0 sets none."""

@@ -15,6 +15,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from fxai import yaml_strict
+from fxai.config.reward import name_fault
 from fxai.config.trial import TrialConfig
 from fxai.errors import ConfigError
 from fxai.secrets import redact_url
@@ -26,6 +27,9 @@ Where = Callable[[Place], str]
 Model = TypeVar("Model", bound=BaseModel)
 
 BASE_FOLDER = Path("config/base")
+CUSTOM = "env.reward.custom."
+"""Where the coefficients of custom reward terms are set."""
+
 _BASE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _BOOL_WORDS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 
@@ -96,7 +100,9 @@ def set_dotted(data: dict[str, Any], name: str, value: Any) -> dict[str, Any]:
 
 
 def get_dotted(config: TrialConfig, name: str) -> Any:
-    """Value of the setting `name`."""
+    """Value of the setting `name`; None of a custom reward coefficient that the config does not set."""
+    if is_custom(name):
+        return config.env.reward.custom.by_name.get(name.removeprefix(CUSTOM))
     value: Any = config
     for key in name.split("."):
         value = getattr(value, key)
@@ -108,12 +114,24 @@ def field_names() -> list[str]:
     return list(_FIELDS)
 
 
+def is_custom(name: str) -> bool:
+    """Whether `name` is a coefficient of a reward term of the user's own; which ones there are, their files know."""
+    return name.startswith(CUSTOM) and name_fault(name.removeprefix(CUSTOM)) is None
+
+
+def is_setting(name: str) -> bool:
+    """Whether `name` can be set in a `TrialConfig`."""
+    return name in _FIELDS or is_custom(name)
+
+
 def field_type(name: str) -> Any:
     """Type annotation of a setting, for example `float` or `Literal["gelu", "relu"]`.
 
     Raises:
         ConfigError: there is no such setting; the hint names the nearest one.
     """
+    if is_custom(name):
+        return float
     if name not in _FIELDS:
         raise ConfigError(f"{name!r} is not a setting", hint=suggest(name, _FIELDS))
     return _FIELDS[name]
@@ -295,12 +313,19 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
     return next((found for part in get_args(annotation) if (found := _model_in(part))), None)
 
 
+def _section(annotation: Any) -> type[BaseModel] | None:
+    """The settings class that a field is, or is where it is not null."""
+    kinds = [kind for kind in (get_args(annotation) or (annotation,)) if kind is not type(None)]
+    return kinds[0] if len(kinds) == 1 and isinstance(kinds[0], type) and issubclass(kinds[0], BaseModel) else None
+
+
 def _fields_of(model: type[BaseModel], prefix: str = "") -> dict[str, Any]:
     """Dotted name and type of every leaf setting below `model`."""
     fields: dict[str, Any] = {}
     for name, field in model.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            fields |= _fields_of(field.annotation, f"{prefix}{name}.")
+        section = _section(field.annotation)
+        if section is not None:
+            fields |= _fields_of(section, f"{prefix}{name}.")
         else:
             fields[prefix + name] = field.annotation
     return fields

@@ -7,32 +7,47 @@ RATIO_CAP = 100.0
 
 METRIC_DIRECTIONS: dict[str, str] = {
     "mean_reward": "maximize",
+    "total_return": "maximize",
+    "cagr": "maximize",
     "sharpe": "maximize",
     "sortino": "maximize",
     "calmar": "maximize",
-    "total_return": "maximize",
     "max_drawdown": "minimize",
-    "profit_factor": "maximize",
+    "max_drawdown_bars": "minimize",
     "win_rate": "maximize",
+    "profit_factor": "maximize",
+    "expectancy": "maximize",
     "turnover": "minimize",
+    "exposure": "minimize",
     "n_trades": "maximize",
+    "holding_bars": "maximize",
+    "costs": "minimize",
     "mean_shaped_reward": "maximize",
 }
 """Every metric that a spec may name, and the direction in which it is better."""
 
 METRIC_NAMES: tuple[str, ...] = tuple(METRIC_DIRECTIONS)
 
+GAINS = ("mean_reward", "total_return", "cagr", "sharpe", "sortino", "calmar")
+"""Metrics of what was earned: in these an agent can be held against one that does nothing."""
+
 WORST: dict[str, tuple[float, float]] = {
     "mean_reward": (-1000.0, 1000.0),
+    "total_return": (-1.0, RATIO_CAP),
+    "cagr": (-1.0, RATIO_CAP),
     "sharpe": (-RATIO_CAP, RATIO_CAP),
     "sortino": (-RATIO_CAP, RATIO_CAP),
     "calmar": (-RATIO_CAP, RATIO_CAP),
-    "total_return": (-1.0, RATIO_CAP),
     "max_drawdown": (0.0, 1.0),
-    "profit_factor": (0.0, RATIO_CAP),
+    "max_drawdown_bars": (0.0, 1e6),
     "win_rate": (0.0, 1.0),
+    "profit_factor": (0.0, RATIO_CAP),
+    "expectancy": (-1.0, RATIO_CAP),
     "turnover": (0.0, RATIO_CAP),
+    "exposure": (0.0, RATIO_CAP),
     "n_trades": (0.0, 1e6),
+    "holding_bars": (0.0, 1e6),
+    "costs": (-RATIO_CAP, RATIO_CAP),
     "mean_shaped_reward": (-1000.0, 1000.0),
 }
 """Lowest and highest value that a diverged training is told as: finite, so that the sampler learns to keep away."""
@@ -49,3 +64,7 @@ def floor(metric: str, direction: str) -> float:
 
 FLOOR: dict[str, float] = {name: floor(name, direction) for name, direction in METRIC_DIRECTIONS.items()}
 """All metrics of a diverged training, each in its natural direction."""
+
+
+DO_NOTHING, BUY_AND_HOLD, RANDOM, HINDSIGHT = "do nothing", "buy and hold", "random", "hindsight"
+"""What every result is held against (`fxai.evaluate.baselines`)."""

@@ -33,7 +33,7 @@ class ModelConfig(Settings):
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
     """Dropout rate; one mask per rollout, shared by rollout and update (consistent dropout)."""
 
-    activation: Literal["gelu", "relu", "silu"] = "relu"
+    activation: Literal["gelu", "relu", "silu", "tanh"] = "relu"
     """Activation of feed-forward layers and head; relu is the fastest on a CPU."""
 
     @model_validator(mode="after")

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from fxai.agent.checkpoint import load_weights, save_weights
-from fxai.agent.policy import Policy
+from fxai.agent.policy import Policy, RunningScale
 from fxai.config import ModelConfig
 from fxai.env.trading import ACCOUNT_FEATURES
 from fxai.errors import InputError
@@ -39,6 +39,29 @@ def test_round_trip_keeps_the_member(tmp_path):
     assert torch.equal(loaded.weights_PN[0], original.weights_PN[1])
 
 
+def test_a_policy_without_bars_keeps_the_scale_of_what_it_observes(tmp_path):
+    original = Policy(
+        ModelConfig(head_width=8),
+        n_features=0,
+        n_account=3,
+        n_actions=2,
+        generators=[torch.Generator().manual_seed(i) for i in range(2)],
+        device=CPU,
+    )
+    original.observed = RunningScale.fresh(2, 3, CPU)
+    original.observed.add(torch.randn(2, 50, 3, generator=torch.Generator().manual_seed(0)) * 4.0 + 1.0)
+    meaning = {"feature_names": (), "levels": (0.0, 1.0), "account": ("X-v0[0]", "X-v0[1]", "X-v0[2]")}
+    path = tmp_path / "w.safetensors"
+    save_weights(path, original, 1, **meaning)
+    loaded = load_weights(path, **meaning, device=CPU)
+    seen = torch.randn(1, 4, 1, 1, 3, generator=torch.Generator().manual_seed(1))
+    bars = loaded.bars(torch.empty(0))
+    expected, _ = original.head(original.bars(torch.empty(0)), seen.expand(2, -1, -1, -1, -1))
+    torch.testing.assert_close(loaded.head(bars, seen)[0][0], expected[1])
+    with pytest.raises(InputError, match=r"trained with the observations X-v0\[0\], .*; here they are Y"):
+        load_weights(path, **{**meaning, "account": ("Y", "Y", "Y")}, device=CPU)
+
+
 def write(path, metadata, tensors=None):
     save_file(tensors or {"input.weight": torch.zeros(3, 8)}, path, metadata=metadata)
 
@@ -58,7 +81,7 @@ GOOD = {
         ({"format": "other"}, "no FxAI policy"),
         ({"model": "{}}"}, "header of the weights file is damaged"),
         ({"features": '["z"]'}, "trained with the bar features z; here they are a, b, c"),
-        ({"account": '["z"]'}, "trained with the account features z"),
+        ({"account": '["z"]'}, "trained with the observations z"),
         ({"levels": "[-1.0, 0.0, 0.4, 1.0]"}, r"trained with the position levels -1\.0, 0\.0, 0\.4, 1\.0"),
         ({"levels": "7"}, "header of the weights file is damaged"),
         ({}, "weight input.bias is missing, misshapen or not finite"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 import torch
 
@@ -14,7 +12,6 @@ from fxai.agent.rollout import gumbel
 from fxai.agent.seeding import MemberStreams, member_seeds
 from fxai.agent.train import Learner, check_shapes, resolve_device, train
 from fxai.agent.update import as_batch
-from fxai.env.trading import TradingEnv
 from fxai.errors import InputError
 
 CPU = torch.device("cpu")
@@ -23,9 +20,9 @@ CPU = torch.device("cpu")
 def learner(config, market, seeds=(0,), configs=None):
     configs = configs or [config] * len(seeds)
     streams = [MemberStreams.from_seed(s) for s in seeds]
-    env = TradingEnv(market.train, [c.env for c in configs], CPU)
-    policy = training.new_policy(configs[0], market.train, env, streams, CPU)
-    return Learner(configs, env, policy, streams), policy
+    walker = training.new_walker(configs, market.train, streams, CPU)
+    policy = walker.policy(configs[0].model, CPU)
+    return Learner(configs, walker, policy, streams), policy
 
 
 def no_scores(policy: Policy) -> list[dict[str, float]]:
@@ -172,9 +169,12 @@ def test_an_account_is_carried_from_rollout_to_rollout(config, market):
     subject, policy = learner(config(), market)
     first, second = (subject._walker.rollout(policy, [0.0]) for _ in range(2))
     goes_on = [not again for again in second.renewed_S]
-    torch.testing.assert_close(
-        second.outcome.equity_before[0][:, goes_on], first.outcome.equity[-1][:, goes_on], atol=0, rtol=0
-    )
+    # the level held, first of the account's features, is the last one chosen; fresh accounts hold nothing
+    levels = torch.tensor([-1.0, -0.5, 0.0, 0.5, 1.0])
+    held = second.account_PSTKO[:, :, 0, :, 0]
+    torch.testing.assert_close(held[:, goes_on], torch.asinh(levels[first.action_PSTK[:, goes_on, -1]]))
+    assert held[:, goes_on].any()
+    assert not held[:, list(second.renewed_S)].any()
     window, steps = policy.config.window, 32
     torch.testing.assert_close(
         first.features_PSLF[:, goes_on, -window:], second.features_PSLF[:, goes_on, :window], atol=0, rtol=0
@@ -193,8 +193,7 @@ def test_bootstrap_uses_the_value_behind_the_rollout(config, market):
     rollout = subject._walker.rollout(policy, [0.0])
     values = torch.zeros_like(rollout.value_TPSK)
     values[-1] = 2.0
-    quiet = dataclasses.replace(rollout.outcome, terminated=torch.zeros_like(rollout.outcome.terminated))
     half = torch.full((1, 1, 1), 0.5)
-    got = gae(torch.zeros_like(values[1:]), values, quiet.terminated, half, half * 0)
+    got = gae(torch.zeros_like(values[1:]), values, torch.zeros_like(rollout.ended_TPSK), half, half * 0)
     assert (got[-1] == 1.0).all()
     assert (got[:-1] == 0.0).all()

@@ -14,9 +14,11 @@ from fxai.config.load import field_names, get_dotted, load_trial_config
 FOLDER = Path(__file__).parents[2] / "config" / "base"
 FILES = sorted(FOLDER.glob("*.yaml"))
 
+MARKETS = [file for file in FILES if file.stem not in ("cartpole", "acrobot")]
+
 OWN = {
-    "ecb_daily": {"env.execution"},
-    "fx_hourly": {"data.source", "data.path", "data.instruments", "data.timezone"},
+    "ecb_daily": {"env.execution", "evaluation.min_trades"},
+    "fx_hourly": {"data.source", "data.path", "data.instruments", "data.timezone", "evaluation.min_trades"},
 }
 """What each file sets to something else than the default."""
 
@@ -34,10 +36,15 @@ def test_there_is_something_to_check() -> None:
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_every_setting_is_written_out_in_the_order_of_the_classes(file: Path) -> None:
-    assert leaves(yaml_strict.load(file).data) == field_names()
+    names = field_names()
+    if file not in MARKETS:
+        names = [name for name in names if name in ("env.gym_id", "model.head_width", "model.activation")] + [
+            name for name in names if name.startswith("training.")
+        ]
+    assert leaves(yaml_strict.load(file).data) == names
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", MARKETS, ids=lambda file: file.stem)
 def test_values_are_the_defaults_except_for_what_the_file_is_about(file: Path) -> None:
     config = load_trial_config(file)
     default = TrialConfig.model_construct(data=DataConfig())

@@ -70,7 +70,8 @@ def test_a_whole_number_is_a_number() -> None:
         ("training:\n  device: gpu\n", "f.yaml:5: training.device: must be auto, cpu, cuda or cuda:N, got 'gpu'"),
         (
             "model:\n  activation: gelo\n",
-            "f.yaml:5: model.activation: must be one of gelu, relu, silu, got the text 'gelo'\nhint: did you mean gelu",
+            "f.yaml:5: model.activation: must be one of gelu, relu, silu, tanh, got the text 'gelo'\n"
+            "hint: did you mean gelu",
         ),
         ("model:\n  n_heads: 5\n", "f.yaml:4: model: n_heads 5 must divide d_model 64"),
         ("training:\n  device: 3\n", "f.yaml:5: training.device: must be text, got 3\nhint: put it in quotes"),
@@ -91,7 +92,7 @@ def test_the_first_fault_is_in_full_and_the_others_one_line_each() -> None:
 
 
 def test_a_missing_section_is_named() -> None:
-    assert refusal("env: {execution: next_close}").startswith("f.yaml:1: data: this key is required and missing")
+    assert refusal("env: {execution: next_close}").startswith("f.yaml:1: data is missing: where do")
 
 
 def test_a_file_is_loaded(tmp_path: Path) -> None:
@@ -127,7 +128,7 @@ def test_every_name_has_a_value_and_a_type() -> None:
         get_dotted(config, name)
         assert explain_type(field_type(name))
     assert field_type("training.n_epochs") is int
-    assert field_type("model.activation") == Literal["gelu", "relu", "silu"]
+    assert field_type("model.activation") == Literal["gelu", "relu", "silu", "tanh"]
     assert explain_type(field_type("data.path")) == "text or null"
 
 
@@ -171,3 +172,29 @@ def test_a_base_config_is_searched_here_and_then_beside_the_spec(
         find_base("theirs")
     with pytest.raises(ConfigError, match="is not a name"):
         find_base("../both", spec)
+
+
+GYM = "env:\n  gym_id: CartPole-v1\n"
+
+
+def test_a_gymnasium_environment_takes_the_place_of_the_market() -> None:
+    config = check(GYM)
+    assert config.data is None
+    again = yaml_strict.loads(yaml_strict.dump(config.model_dump(mode="json")), "saved.yaml")
+    assert validate(again.data, where=again.where) == config
+
+
+@pytest.mark.parametrize(
+    ("lines", "named"),
+    [
+        ("data: {source: ecb}\n" + GYM, "data has no meaning with env.gym_id CartPole-v1"),
+        (GYM + "  leverage: 2.0\n", "env.leverage has no meaning"),
+        (GYM + "  reward: {pnl_coefficient: 2.0}\n", "env.reward has no meaning"),
+        (GYM + "model: {window: 8}\n", "model.window has no meaning"),
+        (GYM + "evaluation: {min_trades: 1}\n", "evaluation.min_trades has no meaning"),
+    ],
+)
+def test_settings_that_would_do_nothing_beside_a_gymnasium_environment_are_refused(lines: str, named: str) -> None:
+    text = refusal(lines)
+    assert named in text
+    assert "leave it out" in text

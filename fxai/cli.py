@@ -11,6 +11,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from datetime import date
 from pathlib import Path
 
 import fxai
@@ -81,22 +82,38 @@ def _parser() -> tuple[argparse.ArgumentParser, set[str]]:
 
     _storage_option(add("status", show_status, "List the studies of a database and how far they are."))
 
-    board = add("dashboard", serve_dashboard, "Serve Optuna's dashboard on this machine until Ctrl-C.")
-    _storage_option(board)
-    board.add_argument("--host", default="127.0.0.1", help="a loopback address; default: %(default)s")
-    board.add_argument("--port", type=_port, default=defaults.DASHBOARD_PORT, help="default: %(default)s")
+    _board_options(add("dashboard", serve_dashboard, "Serve Optuna's dashboard on this machine until Ctrl-C."))
 
     train = add("train", _train, "Train one agent from a training config, for example an exported best config.")
     train.add_argument("--config", metavar="FILE", type=Path, required=True, help="training config (YAML)")
     train.add_argument("--ruler", metavar="FILE", type=Path, help="config to score with; default: the study's")
     train.add_argument("--out", metavar="DIR", type=Path, help="where the agent is saved")
 
-    backtest = add("backtest", _backtest, "Trade a trained agent on the validation bars.")
-    backtest.add_argument("--config", metavar="FILE", type=Path, required=True, help="training config (YAML)")
-    backtest.add_argument("--weights", metavar="FILE", type=Path, required=True, help="weights that train saved")
-    backtest.add_argument("--ruler", metavar="FILE", type=Path, help="config to score with; default: the study's")
-    backtest.add_argument("--out", metavar="FILE", type=Path, help="where the report is written")
+    _backtest_options(add("backtest", _backtest, "Trade a trained agent on the validation bars, or on a file of bars."))
+
+    _data_check_options(add("data-check", _data_check, "Report what price files hold and what is wrong with them."))
     return parser, set(subparsers.choices)
+
+
+def _board_options(parser: argparse.ArgumentParser) -> None:
+    _storage_option(parser)
+    parser.add_argument("--host", default="127.0.0.1", help="a loopback address; default: %(default)s")
+    parser.add_argument("--port", type=_port, default=defaults.DASHBOARD_PORT, help="default: %(default)s")
+
+
+def _data_check_options(parser: argparse.ArgumentParser) -> None:
+    """Options of a file have the names that they have under `data`, and are checked as those are."""
+    add = parser.add_argument
+    add("files", metavar="FILE", type=Path, nargs="*", help="file of bars")
+    add("--config", metavar="FILE", type=Path, help="training config in place of files: its data, all its instruments")
+    add("--format", metavar="NAME", help="layout of the files (docs/data.md); default: told from their content")
+    add("--timezone", metavar="ZONE", help="of times that carry no offset: UTC, America/New_York+07:00, ...")
+    add("--date-order", metavar="ORDER", help="of dates such as 01/02/2024: day_first, month_first or year_first")
+    add("--decimal", metavar="MARK", help="decimal mark, '.' or ','")
+    add("--sort", action="store_true", default=None, help="sort the rows by time")
+    add("--price-scale", metavar="X", type=_number, help="what prices are multiplied by, such as 0.00001")
+    add("--point-size", metavar="X", type=_number, help="of a <SPREAD> in points, such as 0.00001, or last_digit")
+    add("--max-rows-shown", metavar="N", type=_count, default=5, help="of each defect; default: %(default)s")
 
 
 def _run_options(parser: argparse.ArgumentParser) -> None:
@@ -117,6 +134,28 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _backtest_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", metavar="FILE", type=Path, required=True, help="training config (YAML)")
+    parser.add_argument("--weights", metavar="FILE", type=Path, required=True, help="weights that train saved")
+    parser.add_argument("--default", metavar="FILE", type=Path, help="weights of the default config's agent, beside it")
+    parser.add_argument("--ruler", metavar="FILE", type=Path, help="config to score with; default: the study's")
+    parser.add_argument("--out", metavar="FILE", type=Path, help="the page; default: backtest.html beside the weights")
+    parser.add_argument("--csv", metavar="FILE", type=Path, help="write the list of trades as well")
+    bars = parser.add_argument_group("another file of bars")
+    bars.add_argument("--bars", metavar="FILE", type=Path, help="walk this file, read as the config's data says")
+    bars.add_argument("--instrument", metavar="NAME", help="what it holds; default: the config's only instrument")
+    bars.add_argument("--from", metavar="DAY", dest="first_day", type=_day, help="first day walked, YYYY-MM-DD")
+    bars.add_argument("--to", metavar="DAY", dest="last_day", type=_day, help="last day walked")
+    bars.add_argument("--include-sealed", action="store_true", help="walk bars in the time of the sealed test too")
+    bars.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="how the file is read, for example data.timezone=UTC; may be repeated",
+    )
+
+
 def _storage_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--storage", metavar="URL", default=defaults.STORAGE, help="default: %(default)s")
 
@@ -131,6 +170,21 @@ def _port(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 65535:
         raise argparse.ArgumentTypeError(f"must be a port from 1 to 65535, got {text!r}")
     return int(text)
+
+
+def _day(text: str) -> str:
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a day of the calendar, YYYY-MM-DD, got {text!r}") from None
+
+
+def _number(text: str) -> float | str:
+    """A number where it is one; what is wrong with other words, the settings know."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _seconds(text: str) -> float:
@@ -182,9 +236,15 @@ def _train(args: argparse.Namespace) -> int:
 
 
 def _backtest(args: argparse.Namespace) -> int:
-    from fxai.single import backtest_command
+    from fxai.backtest_command import backtest_command
 
     return int(backtest_command(args))
+
+
+def _data_check(args: argparse.Namespace) -> int:
+    from fxai.data_check import data_check_command
+
+    return int(data_check_command(args))
 
 
 def _say(text: str) -> None:

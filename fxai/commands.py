@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fxai import yaml_strict
 from fxai.config.load import get_dotted, set_dotted, validate
@@ -17,6 +17,11 @@ from fxai.study.pruners import check_schedule
 from fxai.study.space import Parameter
 from fxai.study.space_checks import check_space
 from fxai.study.spec import SpecFile, StudySpec, load_specs
+
+if TYPE_CHECKING:
+    import optuna
+
+    from fxai.market.data import Market
 
 Say = Callable[[str], None]
 """Prints a line of talk."""
@@ -41,21 +46,28 @@ def _run_one(specs: SpecFile, spec: StudySpec, args: argparse.Namespace, say: Sa
 
     if args.new_study:
         spec = _under_free_name(spec)
-    market = load_market(spec.base.data, min_bars=bars_needed(spec))
-    for execution in _values(spec, "env.execution"):
-        market.check_execution(execution)
+    market = None
+    notes: list[str] = []
+    if spec.base.env.gym_id is not None:
+        _check_gym(spec.base.env.gym_id)
+    else:
+        market = load_market(spec.base.bars, min_bars=bars_needed(spec))
+        for execution in _values(spec, "env.execution"):
+            market.check_execution(execution)
+        notes += market.notes
+        if market.derived:
+            notes.append(f"crosses of two quoted rates: {', '.join(market.derived)}")
     _check_device(spec.base.training.device)
-    notes = list(market.notes)
-    if market.derived:
-        notes.append(f"crosses of two quoted rates: {', '.join(market.derived)}")
+    _check_plugins(spec)
     for note in notes if not args.quiet else ():
         say(f"note: {note}")
     if spec.n_jobs > 1:
         say(f"note: n_jobs is {spec.n_jobs}; this version runs one trial at a time")
     started = time.monotonic()
     results_dir = args.results_dir or specs.results_dir
+    data_hash = None if market is None else market.data_hash
     try:
-        outcome = run_study(spec, results_dir, make_view(quiet=args.quiet), data_hash=market.data_hash)
+        outcome = run_study(spec, results_dir, make_view(quiet=args.quiet), data_hash=data_hash)
     except StudyConflict:
         raise
     except FxaiError:
@@ -65,13 +77,28 @@ def _run_one(specs: SpecFile, spec: StudySpec, args: argparse.Namespace, say: Sa
         raise
     if not outcome.killed:
         _write(
-            spec, outcome.folder, specs.save_study_plots, args.quiet, time.monotonic() - started, outcome.interrupted
+            spec,
+            outcome.folder,
+            specs.save_study_plots,
+            args.quiet,
+            time.monotonic() - started,
+            interrupted=outcome.interrupted,
+            market=market,
         )
     return outcome.exit_code
 
 
-def _write(spec: StudySpec, folder: Path, with_plots: bool, quiet: bool, elapsed_s: float, interrupted: bool) -> None:
-    """Write and print the results as the database has them."""
+def _write(
+    spec: StudySpec,
+    folder: Path,
+    with_plots: bool,
+    quiet: bool,
+    elapsed_s: float,
+    *,
+    interrupted: bool,
+    market: Market | None = None,
+) -> None:
+    """Write and print the results as the database has them, beside the baselines where the market is given."""
     from fxai.report.results import write_results
     from fxai.report.summary import print_summary
     from fxai.study.storage import load_study, opened
@@ -79,12 +106,31 @@ def _write(spec: StudySpec, folder: Path, with_plots: bool, quiet: bool, elapsed
     with opened(spec.storage, readonly=True) as storage:
         study = load_study(storage, spec.study_name)
         paths = write_results(study, spec, folder)
+        if market is not None and not interrupted:
+            paths = [*_write_baselines(study, spec, folder, market), *write_results(study, spec, folder)]
         if with_plots:
             from fxai.report.plots import write_plots
 
             paths += write_plots(study, spec, folder)
         if not quiet:
             print_summary(study, spec, folder, paths, elapsed_s=elapsed_s, interrupted=interrupted)
+
+
+def _write_baselines(study: optuna.Study, spec: StudySpec, folder: Path, market: Market) -> list[Path]:
+    """What the best trial is held against, on the episodes that scored it; torch is imported here alone."""
+    from fxai.report.baselines import turnover_of, write_baselines
+    from fxai.report.outcome import outcome_of
+
+    outcome = outcome_of(study, spec.metric_names)
+    if outcome.best is None or market.validation is None:
+        return []
+    from fxai.agent.process import prepare_process
+    from fxai.evaluate.baselines import baseline_metrics
+
+    prepare_process()
+    turnover = turnover_of(outcome)
+    metrics = baseline_metrics(spec.base, market.validation, market.bars_per_year, turnover=turnover)
+    return [write_baselines(study, spec, folder, outcome, metrics)]
 
 
 def best(name: str, storage_url: str, results_dir: Path) -> int:
@@ -160,12 +206,27 @@ def _values(spec: StudySpec, name: str) -> tuple[Any, ...]:
     return (get_dotted(spec.base, name),)
 
 
+def _check_gym(gym_id: str) -> None:
+    """Refuse an environment that cannot be made before anything is written."""
+    from fxai.env.external import make
+
+    make(gym_id).close()
+
+
 def _check_device(name: str) -> None:
     """Refuse a GPU that is not there before anything is written; torch is imported only when a GPU is named."""
     if name.startswith("cuda"):
         from fxai.agent.train import resolve_device
 
         resolve_device(name)
+
+
+def _check_plugins(spec: StudySpec) -> None:
+    """Execute the user's reward terms once before trial 0; torch is imported only where there are any."""
+    if spec.base.env.reward.plugins:
+        from fxai.env.rewards import check_terms
+
+        check_terms(spec.base.env)
 
 
 def _largest(parameter: Parameter) -> int:

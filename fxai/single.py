@@ -1,4 +1,4 @@
-"""`train` and `backtest`: one config outside a study, trained, walked and shown."""
+"""`train`: one config outside a study, trained, scored and saved."""
 
 from __future__ import annotations
 
@@ -7,28 +7,26 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from rich.table import Table
 
 from fxai import defaults
-from fxai.agent.checkpoint import load_weights, save_weights
+from fxai.agent.checkpoint import save_weights
+from fxai.agent.policy import Policy
 from fxai.agent.process import prepare_process
 from fxai.agent.seeding import member_seeds
-from fxai.agent.train import Progress, resolve_device, train
+from fxai.agent.train import Progress, train
 from fxai.config import TrialConfig
 from fxai.config.load import get_dotted, load_trial_config
-from fxai.config.metrics import METRIC_NAMES
-from fxai.errors import ConfigError, InputError
-from fxai.evaluate.backtest import AGENT, Backtest, backtest
-from fxai.evaluate.validation import Evaluator
+from fxai.env.external import observed_names
+from fxai.env.rewards import check_terms
+from fxai.errors import ConfigError
 from fxai.files import ensure_writable_dir, write_json_atomic, write_text_atomic
-from fxai.market.data import load_market
-from fxai.report.equity import equity_curve_html
 from fxai.report.results import RULER
 from fxai.report.terminal import make_console
 from fxai.report.text import clean, metric
-from fxai.study.ppo import bars_for_an_episode, device_name
+from fxai.study.ppo import arena_of, device_name
 from fxai.yaml_strict import dump
 
 TRAIN_FOLDER = Path(defaults.RESULTS) / "_trained"
@@ -37,7 +35,8 @@ TRAIN_FOLDER = Path(defaults.RESULTS) / "_trained"
 Say = Callable[[str], None]
 """Prints a line."""
 
-_SHOWN = ("mean_reward", "total_return", "sharpe", "max_drawdown", "n_trades", "turnover")
+_SHOWN = ("mean_reward", "total_return", "sharpe", "max_drawdown", "mean_episode_length")
+"""Metrics of a progress line, where a training has them."""
 
 
 def train_command(args: argparse.Namespace) -> int:
@@ -50,34 +49,34 @@ def train_command(args: argparse.Namespace) -> int:
     say = partial(console.print, soft_wrap=True)  # a command or path that is broken over lines cannot be copied
     config = load_trial_config(args.config)
     ruler = ruler_of(args.config, config, args.ruler, say)
+    for scored in (config, ruler):
+        check_terms(scored.env)
     device = device_name(config.training.device)
     out: Path = args.out or TRAIN_FOLDER / _label(args.config)
     ensure_writable_dir(out)
-    market = load_market(config.data, min_bars=bars_for_an_episode(ruler))
-    market.check_execution(config.env.execution)
-    assert market.train is not None
-    assert market.validation is not None
-    for note in market.notes:
-        say(clean(note))
-    members = [config] * config.training.n_seeds
-    evaluate = Evaluator(ruler, market.validation, market.bars_per_year, shaped=members)
+    arena = arena_of(config, ruler)
+    if arena.market is not None:
+        arena.market.check_execution(config.env.execution)
+        for note in arena.market.notes:
+            say(clean(note))
     seeds = member_seeds(config.training.seed, config.training.n_seeds)
     write_text_atomic(out / "config.yaml", dump(config.model_dump(mode="json")))
     write_text_atomic(out / RULER, dump(ruler.model_dump(mode="json")))
-    say(f"training on {device}; scores are of validation data")
+    of = "validation data" if arena.market is not None else f"{config.training.eval_episodes} fixed episodes"
+    say(f"training on {device}; scores are of {of}")
     began = time.monotonic()
     saved: list[Path] = []
-    for progress in train(members, seeds, market.train, evaluate):
+    for progress in train(arena.members, seeds, arena.train, arena.evaluate):
         if progress.scores is not None:
             say(_progress_line(progress, time.monotonic() - began))
-            saved = _save(out, config, progress, market.train.feature_names)
+            saved = _save(out, config, progress, () if arena.train is None else arena.train.feature_names)
             stopped = progress.stopped
     for member, reason in enumerate(stopped):
         if reason is not None:
             say(f"member {member} stopped: {reason}")
     for path in saved:
         say(f"wrote {path}")
-    if saved:
+    if saved and arena.market is not None:
         say(f"next: poe backtest --config {out / 'config.yaml'} --weights {saved[0]}")
     return 0 if saved else 1
 
@@ -90,7 +89,8 @@ def _label(config: Path) -> str:
 
 def _progress_line(progress: Progress, seconds: float) -> str:
     scores = progress.scores or []
-    shown = [f"{name} {metric(name, float(np.mean([s[name] for s in scores])))}" for name in _SHOWN[:4]]
+    names = [name for name in _SHOWN if name in scores[0]] if scores else []
+    shown = [f"{name} {metric(name, float(np.mean([s[name] for s in scores])))}" for name in names]
     rate = progress.env_steps / seconds
     return (
         f"update {progress.update}/{progress.total_updates}  {progress.env_steps:,} steps  {rate:,.0f}/s  "
@@ -106,12 +106,30 @@ def _save(out: Path, config: TrialConfig, progress: Progress, feature_names: tup
     for member, reason in enumerate(progress.stopped):
         if reason is None:
             path = out / ("weights.safetensors" if single else f"weights_{member}.safetensors")
-            levels = config.env.position_levels
-            save_weights(path, progress.policy, member, feature_names=feature_names, levels=levels)
+            meaning = _meaning(config, progress.policy)
+            save_weights(path, progress.policy, member, feature_names=feature_names, **meaning)
             paths.append(path)
     table = [{"stopped": w, **s} for w, s in zip(progress.stopped, progress.scores, strict=True)]
     write_json_atomic(out / "metrics.json", table)
     return paths
+
+
+def _meaning(config: TrialConfig, policy: Policy) -> dict[str, Any]:
+    """What the actions and the observations of the weights are."""
+    if config.env.gym_id is None:
+        return {"levels": config.env.position_levels}
+    return {
+        "levels": tuple(float(action) for action in range(policy.n_actions)),
+        "account": observed_names(config.env.gym_id, policy.n_account),
+    }
+
+
+def find_ruler(path: Path, given: Path | None) -> Path | None:
+    """The file given, else the study's ruler where it lies beside a config or above its trial's folder."""
+    places = [path.parent / RULER]
+    if path.absolute().parent.parent.name == "trials":
+        places.append(path.absolute().parents[2] / RULER)
+    return given or next((place for place in places if place.is_file()), None)
 
 
 def ruler_of(path: Path, config: TrialConfig, given: Path | None, say: Say) -> TrialConfig:
@@ -120,14 +138,11 @@ def ruler_of(path: Path, config: TrialConfig, given: Path | None, say: Say) -> T
     Raises:
         ConfigError: the ruler has other data, levels or execution, so that it cannot score this config.
     """
-    places = [path.parent / RULER]
-    if path.absolute().parent.parent.name == "trials":
-        places.append(path.absolute().parents[2] / RULER)
-    found = given or next((place for place in places if place.is_file()), None)
+    found = find_ruler(path, given)
     if found is None:
         return config
     ruler = load_trial_config(found)
-    for name in ("data", "env.position_levels", "env.execution"):
+    for name in ("data", "env.gym_id", "env.position_levels", "env.execution"):
         if get_dotted(ruler, name) != get_dotted(config, name):
             raise ConfigError(
                 f"{name} differs from that of {found}, which scores it",
@@ -136,76 +151,3 @@ def ruler_of(path: Path, config: TrialConfig, given: Path | None, say: Say) -> T
             )
     say(f"scored with the account rules and reward of {found}")
     return ruler
-
-
-def backtest_command(args: argparse.Namespace) -> int:
-    """Walk a trained agent over all validation bars, beside the baselines."""
-    prepare_process()
-    console = make_console()
-    say = partial(console.print, soft_wrap=True)  # a command or path that is broken over lines cannot be copied
-    config = load_trial_config(args.config)
-    ruler = ruler_of(args.config, config, args.ruler, say)
-    out: Path = args.out or args.weights.parent / "backtest.html"
-    if out.is_dir():
-        raise InputError("is a folder; name the HTML file to write", where=str(out))
-    market = load_market(config.data, parts=("validation",), min_bars=ruler.evaluation.warmup_bars + 1)
-    market.check_execution(ruler.env.execution)
-    part = market.validation
-    assert part is not None
-    policy = load_weights(
-        args.weights,
-        feature_names=part.feature_names,
-        levels=ruler.env.position_levels,
-        device=resolve_device(config.training.device),
-    )
-    if policy.config.window > ruler.evaluation.warmup_bars:
-        raise InputError(
-            f"the agent looks at {policy.config.window} bars; evaluation.warmup_bars is {ruler.evaluation.warmup_bars}",
-            where=str(args.weights),
-            hint="use the config that the weights were trained with",
-        )
-    ensure_writable_dir(out.parent)
-    run = backtest(policy, part, ruler, market.bars_per_year)
-    metrics = {name: run.metrics(name) for name in run.paths}
-    _write_page(out, run, metrics)
-    console.print(_comparison(metrics))
-    if len(run.instruments) > 1:
-        console.print(_by_instrument(run))
-    say(f"wrote {out}")
-    say("validation data chose this agent, so this is no evidence of an edge; the test bars stay sealed")
-    return 0
-
-
-def _comparison(metrics: dict[str, dict[str, float]]) -> Table:
-    table = Table("metric", *metrics, title="validation bars, instruments pooled")
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for name in METRIC_NAMES:
-        if name != "mean_shaped_reward":
-            table.add_row(name, *(metric(name, own[name]) for own in metrics.values()))
-    return table
-
-
-def _by_instrument(run: Backtest) -> Table:
-    table = Table("instrument", *_SHOWN, title=AGENT)
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for instrument, own in run.instrument_metrics(AGENT).items():
-        table.add_row(clean(instrument), *(metric(name, own[name]) for name in _SHOWN))
-    return table
-
-
-def _write_page(out: Path, run: Backtest, metrics: dict[str, dict[str, float]]) -> None:
-    times, _ = run.portfolio(AGENT)
-    equity_curve_html(
-        out,
-        title="Backtest on validation bars",
-        times_ns=times,
-        curves={name: run.portfolio(name)[1] for name in run.paths},
-        metrics={name: {m: own[m] for m in METRIC_NAMES if m != "mean_shaped_reward"} for name, own in metrics.items()},
-        notes=[
-            f"The curves are the equal-weight mean of {', '.join(run.instruments)}, from 1.",
-            "The table pools the instruments' bars and trades; its max_drawdown is the worst of any instrument.",
-            "Validation data chose this agent, so this is no evidence of an edge. The test bars stay sealed.",
-        ],
-    )

@@ -7,6 +7,7 @@ Deterministic: the policy takes its likeliest level, and nothing is drawn.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,6 +26,9 @@ Choose = Callable[[int, AccountState, Tensor], Tensor]
 
 CHUNK = 1024
 """Steps encoded at once; an embedding does not depend on the cut, so this only bounds memory."""
+
+STRETCH = 2048
+"""Steps walked between two times that their outcome is worked out; it only bounds memory, some 20 KB a step."""
 
 
 @torch.no_grad()
@@ -64,49 +68,69 @@ def _walk(
     ruler: RewardFunction,
     shaped: RewardFunction,
 ) -> list[Paths]:
-    stacked_bars, bars = env.bars(rows_PE, steps)
     unused = fresh(env.rules, rows_PE.shape[1], 1)
-    state, walked = unused, []
-    for t, bar in enumerate(bars):
-        walked.append(step(state, choose(t, state, bar.close_before), bar, env.rules))
-        state = renew(walked[-1], unused)
-    happened = outcome(stack_steps(walked), stacked_bars)
-    return _paths(happened, walked[-1].after, ruler(happened), shaped(happened))
+    state, pieces = unused, []
+    for begin in range(0, steps, STRETCH):
+        stacked_bars, bars = env.bars(rows_PE + begin, min(STRETCH, steps - begin))
+        walked = []
+        for t, bar in enumerate(bars, start=begin):
+            walked.append(step(state, choose(t, state, bar.close_before), bar, env.rules))
+            state = renew(walked[-1], unused)
+        stacked = stack_steps(walked)
+        happened = outcome(stacked, stacked_bars)
+        pieces.append(_columns(happened, stacked.after.units, ruler(happened), shaped(happened)))
+    columns_PET = {name: np.concatenate([piece[name] for piece in pieces], axis=-1) for name in pieces[0]}
+    return _paths(columns_PET, _by_member(unused.equity[None]), walked[-1].after)
 
 
-def _paths(o: Outcome, last: AccountState, reward: Tensor, shaped: Tensor) -> list[Paths]:
-    """Cut every episode at its termination; [T, P, E, 1] tensors become [E, T] arrays of each member."""
+def _by_member(x: Tensor) -> NDArray[np.float64]:
+    """[T, P, E, 1] as [P, E, T]."""
+    return x[..., 0].permute(1, 2, 0).double().cpu().numpy()
 
-    def by_member(x: Tensor) -> NDArray[np.float64]:
-        return x[..., 0].permute(1, 2, 0).double().cpu().numpy()
 
-    terminated = by_member(o.terminated) > 0
+def _columns(o: Outcome, units: Tensor, reward: Tensor, shaped: Tensor) -> dict[str, NDArray[np.float64]]:
+    """What metrics need of a stretch of steps, [P, E, T]."""
+    kept = {
+        "equity": o.equity,
+        "terminated": o.terminated,
+        "reward_ET": reward,
+        "shaped_reward_ET": shaped,
+        "traded_ET": o.traded,
+        "cost_ET": o.cost,
+        "exposure_ET": o.exposure,
+        "units_ET": units,
+        "closed_gain_ET": o.closed_gain,
+        "closed_bars_ET": o.closed_bars,
+        "opened_ET": o.opened,
+        "closed_ET": o.closed,
+    }
+    return {name: _by_member(tensor) for name, tensor in kept.items()}
+
+
+def _paths(columns: dict[str, NDArray[np.float64]], first_PE1: NDArray[np.float64], last: AccountState) -> list[Paths]:
+    """Cut every episode at its termination; [P, E, T] arrays become [E, T] arrays of each member."""
+    terminated = columns.pop("terminated") > 0
+    equity = np.concatenate([first_PE1, columns.pop("equity")], axis=-1)
     steps = terminated.shape[-1]
     length_PE = np.where(terminated.any(-1), terminated.argmax(-1) + 1, steps)
     live = np.arange(steps) < length_PE[..., None]
-    first = o.equity_before[:1]
-    equity = by_member(torch.cat([first, o.equity]))
     final = np.take_along_axis(equity, length_PE[..., None], axis=-1)
     equity[..., 1:] = np.where(live, equity[..., 1:], final)
-    columns = {
-        "reward_ET": by_member(reward) * live,
-        "shaped_reward_ET": by_member(shaped) * live,
-        "traded_ET": by_member(o.traded) * live,
-        "cost_ET": by_member(o.cost) * live,
-        "exposure_ET": by_member(o.exposure) * live,
-        "closed_gain_ET": by_member(o.closed_gain) * live,
-        "opened_ET": (by_member(o.opened) > 0) & live,
-        "closed_ET": (by_member(o.closed) > 0) & live,
+    cut: dict[str, Any] = {
+        name: (values > 0) & live if name in ("opened_ET", "closed_ET") else values * live
+        for name, values in columns.items()
     }
-    gain_PE = last.gain[..., 0].cpu().numpy()
-    open_PE = (last.bars_held[..., 0] > 0).cpu().numpy() & (length_PE == steps) & ~terminated[..., -1]
+    gain_PE, bars_PE = (x[..., 0].cpu().numpy() for x in (last.gain, last.bars_held))
+    open_PE = (bars_PE > 0) & (length_PE == steps) & ~terminated[..., -1]
     return [
         Paths(
             equity_ET=equity[p],
-            **{name: column[p] for name, column in columns.items()},
+            **{name: values[p] for name, values in cut.items()},
             open_gain_E=np.where(open_PE[p], gain_PE[p], 0.0),
+            open_bars_E=np.where(open_PE[p], bars_PE[p], 0.0),
             open_E=open_PE[p],
             length_E=length_PE[p].astype(np.int64),
+            stopped_E=terminated[p].any(-1),
         )
         for p in range(len(equity))
     ]

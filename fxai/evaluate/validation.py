@@ -6,6 +6,7 @@ A trial's own `env.*` shapes its training only; what it is worth is measured the
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -40,13 +41,32 @@ def episode_rows(starts: Sequence[tuple[int, int]], episodes: int) -> Tensor:
     return torch.tensor(rows, dtype=torch.int64)
 
 
+def first_rows(ruler: TrialConfig, part: MarketPart) -> Tensor:
+    """First decision rows of the ruler's episodes, int64 [E]: the same for every `model.window`, or a trial could
+    choose its own exam.
+
+    Raises:
+        DataError: an instrument is too short for one episode.
+    """
+    warmup, steps = ruler.evaluation.warmup_bars, ruler.env.max_episode_steps
+    starts = [(int(a) + warmup - 1, int(b) - steps) for a, b in pairwise(part.offsets_I)]
+    for name, (low, high) in zip(part.instruments, starts, strict=True):
+        if low >= high:
+            raise DataError(
+                f"{name} has {high - low + warmup + steps - 1} {part.name} bars; one episode needs {warmup + steps} "
+                f"(evaluation.warmup_bars {warmup} + env.max_episode_steps {steps})",
+                hint="use more bars, a larger data.split share, or shorter episodes",
+            )
+    return episode_rows(starts, ruler.training.eval_episodes)
+
+
 class Evaluator:
     """Scores every member of a population on the same episodes.
 
     Args:
         ruler: the study's base config; its `env`, `evaluation` and `training.eval_episodes` count.
         part: usually validation.
-        bars_per_year: annualises sharpe, sortino and calmar.
+        bars_per_year: annualises cagr, sharpe, sortino and calmar.
         shaped: the members' own reward configs for `mean_shaped_reward`; the ruler's when left out.
 
     Raises:
@@ -63,16 +83,14 @@ class Evaluator:
         self.ruler, self.part, self.bars_per_year = ruler, part, bars_per_year
         self._shaped = shaped
         self._env: TradingEnv | None = None
+        self._latest: list[Paths] = []
         self.steps = ruler.env.max_episode_steps
 
     def paths(self, policy: Policy) -> list[Paths]:
         """What each member did."""
         if self._env is None or self._env.rules.leverage_P11.shape[0] != policy.population:
             self._env = TradingEnv(self.part, [self.ruler.env] * policy.population, policy.device)
-        # the same first decisions for every window, or a trial could choose its own exam
-        starts = self._env.starts(self.steps, self.ruler.evaluation.warmup_bars)
-        self._check(starts)
-        rows_E = episode_rows(starts, self.ruler.training.eval_episodes)
+        rows_E = first_rows(self.ruler, self.part)
         ruler = RewardFunction([self.ruler.env.reward] * policy.population, policy.device)
         own = self._shaped
         shaped = ruler if own is None else RewardFunction([c.env.reward for c in own], policy.device)
@@ -80,15 +98,17 @@ class Evaluator:
 
     def __call__(self, policy: Policy) -> list[dict[str, float]]:
         """Each member's metrics."""
-        return [measure(paths, self.bars_per_year) for paths in self.paths(policy)]
+        self._latest = self.paths(policy)
+        return [measure(paths, self.bars_per_year) for paths in self._latest]
 
-    def _check(self, starts: Sequence[tuple[int, int]]) -> None:
-        warmup = self.ruler.evaluation.warmup_bars
-        for name, (low, high) in zip(self.part.instruments, starts, strict=True):
-            if low >= high:
-                have = high - low + warmup + self.steps - 1
-                raise DataError(
-                    f"{name} has {have} {self.part.name} bars; one episode needs {warmup + self.steps} "
-                    f"(evaluation.warmup_bars {warmup} + env.max_episode_steps {self.steps})",
-                    hint="use more bars, a larger data.split share, or shorter episodes",
-                )
+    def by_instrument(self) -> list[dict[str, dict[str, float]]]:
+        """Each member's metrics of the latest call, per instrument: its own episodes alone."""
+        rows = first_rows(self.ruler, self.part).numpy()
+        owner_E = np.searchsorted(self.part.offsets_I, rows, side="right") - 1
+        return [
+            {
+                name: measure(paths.episodes(np.flatnonzero(owner_E == i)), self.bars_per_year)
+                for i, name in enumerate(self.part.instruments)
+            }
+            for paths in self._latest
+        ]

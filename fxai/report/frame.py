@@ -87,6 +87,8 @@ def _best(progress: RunProgress) -> str:
     if progress.direction not in ("maximize", "minimize"):
         return "several objectives: no single best"
     if progress.best is None:
+        if progress.counts["complete"]:
+            return "no trial has kept the study's constraints (evaluation.min_trades) yet"
         return "no completed trial yet" if progress.rows else "waiting for the first trial to start"
     best = f"best {number(progress.best[1])} in trial {progress.best[0]}"
     row = progress.rows.get(progress.best[0])

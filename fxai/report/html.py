@@ -13,13 +13,32 @@ from collections.abc import Sequence
 from fxai.report.text import clean
 
 _STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff;
+:root { color-scheme: light dark; --page: #fff; --text: #1a1a1a; --line: #ddd; --soft: #666; --blue: #0072b2; }
+@media (prefers-color-scheme: dark) {
+  :root { --page: #15181c; --text: #e4e6e8; --line: #3a4048; --soft: #9aa2ab; --blue: #4aa8e8; }
+}
+body { font: 16px/1.5 system-ui, sans-serif; color: var(--text); background: var(--page);
        margin: 2rem auto; max-width: 70rem; padding: 0 1rem; }
 h1 { font-size: 1.4rem; overflow-wrap: anywhere; }
-table { border-collapse: collapse; margin: 1rem 0; font-variant-numeric: tabular-nums; }
-th, td { padding: .25rem .8rem; text-align: right; border-bottom: 1px solid #ddd; overflow-wrap: anywhere; }
+h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; overflow-wrap: anywhere; }
+p { max-width: 50rem; overflow-wrap: anywhere; }
+.scroll { overflow-x: auto; margin: 1rem 0; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { padding: .25rem .8rem; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
 .figure { min-height: 8rem; }
+.note { color: var(--soft); font-size: .875rem; }
+.warning { border-left: .3rem solid #d55e00; padding-left: .8rem; font-weight: 600; }
+.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); gap: .6rem; margin: 1rem 0; }
+.cards div { border: 1px solid var(--line); border-radius: .4rem; padding: .5rem .8rem; }
+.cards b { display: block; font-size: 1.25rem; font-variant-numeric: tabular-nums; }
+.cards span { color: var(--soft); font-size: .875rem; }
+select { font: inherit; color: inherit; background: var(--page); padding: .2rem .4rem; }
+@media (max-width: 40rem) {
+  body { margin: 1rem auto; padding: 0 .6rem; }
+  th, td { padding: .25rem .45rem; font-size: .875rem; }
+  td:first-child { white-space: normal; }
+}
 """
 
 
@@ -67,13 +86,30 @@ def page(*, title: str, body: str, scripts: Sequence[str] = (), script_files: Se
     )
 
 
-def paragraphs(sentences: Sequence[str]) -> str:
-    """One paragraph per sentence, escaped."""
-    return "\n".join(f"<p>{escape(sentence)}</p>" for sentence in sentences)
+def paragraphs(sentences: Sequence[str], kind: str = "") -> str:
+    """One paragraph per sentence, escaped; `kind` is a class of the style sheet: note or warning."""
+    opening = f'<p class="{kind}">' if kind else "<p>"
+    return "\n".join(f"{opening}{escape(sentence)}</p>" for sentence in sentences)
+
+
+def heading(text: str) -> str:
+    """A section's heading, escaped."""
+    return f"<h2>{escape(text)}</h2>"
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of texts, escaped."""
+    """A table of texts, escaped; a wide one scrolls by itself."""
+    return raw_table(header, [[f"<td>{escape(cell)}</td>" for cell in row] for row in rows])
+
+
+def raw_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table whose cells are HTML, `<td>` and all, of which the caller has escaped the texts."""
     head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
-    lines = ["<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows]
-    return "\n".join(["<table>", f"<tr>{head}</tr>", *lines, "</table>"])
+    lines = ["<tr>" + "".join(row) + "</tr>" for row in rows]
+    return "\n".join(['<div class="scroll"><table>', f"<tr>{head}</tr>", *lines, "</table></div>"])
+
+
+def cards(figures: Sequence[tuple[str, str]]) -> str:
+    """Key figures as tiles: (name, value), escaped."""
+    tiles = [f"<div><span>{escape(name)}</span><b>{escape(value)}</b></div>" for name, value in figures]
+    return "\n".join(['<div class="cards">', *tiles, "</div>"])

@@ -104,12 +104,19 @@ def speed(trials: Iterable[FrozenTrial]) -> float | None:
     return sum(steps for steps, _ in told) / sum(seconds for _, seconds in told) if told else None
 
 
-def remarks(outcome: Outcome, *, min_trades: int = 0) -> list[str]:
-    """Honest sentences about the result, the most important first."""
+def remarks(outcome: Outcome, *, min_trades: int = 0, beside: Sequence[str] = (), of_market: bool = True) -> list[str]:
+    """Honest sentences about the result, the most important first.
+
+    Args:
+        outcome: the study.
+        min_trades: of the study's evaluation.
+        beside: what `fxai.report.baselines.verdicts` says of the best trial beside the baselines.
+        of_market: the trials were scored on validation bars; else on episodes of a Gymnasium environment.
+    """
     if outcome.best is None:
         return ["No trial has completed with a finite value, so there is no best trial."]
-    said = [_beside_the_default(outcome), *_what_the_best_does(outcome.best, min_trades), _selection(outcome)]
-    return [sentence for sentence in said if sentence]
+    does = _what_the_best_does(outcome.best, min_trades)
+    return [s for s in [_beside_the_default(outcome), *does, *beside, _selection(outcome, of_market)] if s]
 
 
 def _beside_the_default(outcome: Outcome) -> str:
@@ -128,19 +135,26 @@ def _what_the_best_does(best: FrozenTrial, min_trades: int) -> list[str]:
     metrics, said = metrics_of(best), []
     trades = metrics.get("n_trades")
     if trades == 0:
-        said.append("The best trial makes no trade: its value is that of doing nothing.")
+        said.append("The best trial makes no trade: nothing that this study tried did better than doing nothing.")
     elif trades is not None and trades < min_trades:
         said.append(f"The best trial makes {trades:g} trades, fewer than evaluation.min_trades {min_trades}.")
     if not is_feasible(best):
-        said.append("No completed trial keeps the study's constraints, the best one included.")
+        said.append("No completed trial keeps the study's constraints (evaluation.min_trades), the best one included.")
     if metrics.get("total_return", 0.0) < 0:
         said.append("The best trial loses money on validation.")
     return said
 
 
-def _selection(outcome: Outcome) -> str:
+def _selection(outcome: Outcome, of_market: bool) -> str:
     """Choosing the best of many noisy scores picks luck too; the more trials, the more of it."""
     many = len(outcome.completed)
+    if not of_market and many == 1:
+        return ""
+    if not of_market:
+        return (
+            f"The best of {many} completed trials was chosen on the episodes that it is scored on, which makes it look "
+            "better than it is: train it again with other seeds (training.seed, training.n_seeds)."
+        )
     if many == 1:
         return "One completed trial, scored on validation data, is no evidence of an edge."
     return (

@@ -1,4 +1,4 @@
-"""Plots of a study as HTML pages; only this module and `equity` need plotly, once they draw.
+"""Plots of a study as HTML pages; plotly is imported once something is drawn.
 
 optuna.visualization works with the pinned plotly, but its history takes an infinite value for the best and does
 not know the default config, so the history is drawn here.
@@ -16,18 +16,14 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from fxai.files import ensure_writable_dir, write_bytes_atomic, write_text_atomic
+from fxai.report.figure import BLUE, GREEN, GREY, ORANGE, PLOTLY_JS, draw, place, plotly_js
 from fxai.report.html import escape, page, paragraphs
-from fxai.report.outcome import Outcome, is_feasible, outcome_of, remarks
+from fxai.report.outcome import Outcome, is_feasible, outcome_of
+from fxai.report.results import sentences
 from fxai.report.text import count, number
 
 if TYPE_CHECKING:
     from fxai.study.spec import StudySpec
-
-PLOTLY_JS = "plotly.min.js"
-"""Shared by all pages of a study's folder: 4.8 MB once instead of in each."""
-
-BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "#999999"
-"""Okabe and Ito's colours, told apart by colour-blind eyes; shapes differ too."""
 
 
 def write_plots(study: optuna.Study, spec: StudySpec, folder: Path) -> list[Path]:
@@ -42,7 +38,8 @@ def write_plots(study: optuna.Study, spec: StudySpec, folder: Path) -> list[Path
     ensure_writable_dir(folder)
     path = folder / "optimization_history.html"
     write_plotly_js(folder)
-    write_text_atomic(path, history_page(outcome_of(study, spec.metric_names), spec))
+    outcome = outcome_of(study, spec.metric_names)
+    write_text_atomic(path, history_page(outcome, spec, sentences(study, spec, folder, outcome)))
     return [path]
 
 
@@ -53,43 +50,13 @@ def write_plotly_js(folder: Path) -> None:
         write_bytes_atomic(path, script)
 
 
-def plotly_js() -> str:
-    """The plotly.js that belongs to the installed plotly."""
-    from plotly.offline import get_plotlyjs
-
-    return str(get_plotlyjs())
-
-
-_OPTIONS = """{
-  responsive: true, displaylogo: false, doubleClick: 'autosize',
-  showSendToCloud: false, plotlyServerURL: '', modeBarButtonsToRemove: ['select2d', 'lasso2d']
-}"""
-"""plotly.js 4 has by default a button that uploads the figure to its maker's cloud: never here."""
-
-
-def draw(figure: Any, element: str) -> str:
-    """Script that draws a plotly figure into the element of that id; `to_json` escapes <, > and /."""
-    return (
-        f"(() => {{ const figure = {figure.to_json()}, place = document.getElementById('{element}');\n"
-        f"place.textContent = ''; Plotly.newPlot(place, figure.data, figure.layout, {_OPTIONS}); }})();"
-    )
-
-
-def place(element: str, height_px: int) -> str:
-    """Where a figure is drawn; the text shows where it cannot be."""
-    return (
-        f'<div class="figure" id="{element}" style="height: {height_px}px">This figure needs JavaScript and '
-        f"{PLOTLY_JS} beside this page.</div>"
-    )
-
-
-def history_page(outcome: Outcome, spec: StudySpec) -> str:
+def history_page(outcome: Outcome, spec: StudySpec, remarks: Sequence[str]) -> str:
     """Every trial's value in the order of the trials, the default config and the running best marked."""
     title = f"{spec.study_name}: optimization history"
     said = [_counted(outcome)]
     if len(outcome.completed) == 1:
         said.append("One completed trial: there is no history to see yet.")
-    said += remarks(outcome, min_trades=spec.base.evaluation.min_trades)
+    said += remarks
     if not outcome.completed and not _pruned(outcome):
         return page(title=title, body=paragraphs([*said, "There is nothing to draw yet."]))
     figure, outside = history_figure(outcome)

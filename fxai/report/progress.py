@@ -107,7 +107,7 @@ class RunProgress:
         self.counts[state] += 1
         if state in FINISHED_STATES:
             self._seconds_of_finished += row.duration_s
-        if state == "complete" and self._improves(row.value):
+        if state == "complete" and event.get("feasible", True) and self._improves(row.value):
             assert row.value is not None
             self.best = (row.number, row.value)
 

@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import textwrap
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from fxai.config import TrialConfig
 from fxai.config.base import Settings
 from fxai.errors import InputError
 from fxai.files import ensure_writable_dir, write_json_atomic, write_text_atomic
+from fxai.report.baselines import BASELINES, load_baselines, verdicts
 from fxai.report.outcome import Outcome, duration_s, first_value, is_feasible, outcome_of, remarks
 from fxai.report.text import clean, number
 from fxai.study import space
@@ -90,17 +92,32 @@ def write_results(study: optuna.Study, spec: StudySpec, folder: Path) -> list[Pa
     """
     ensure_writable_dir(folder)
     outcome = outcome_of(study, spec.metric_names)
+    said = sentences(study, spec, folder, outcome)
     results = folder / f"{spec.study_name}_results.json"
     best_params, best_config, ruler = folder / BEST_PARAMS, best_config_path(spec, folder), folder / RULER
-    write_json_atomic(results, _study_record(study, spec, outcome))
+    write_json_atomic(results, _study_record(study, spec, outcome, said))
     if outcome.best is None:
-        for stale in (best_params, best_config, ruler):
+        for stale in (best_params, best_config, ruler, folder / BASELINES):
             stale.unlink(missing_ok=True)
         return [results]
     write_text_atomic(ruler, ruler_text(spec))
-    write_text_atomic(best_config, best_config_text(spec, outcome, outcome.best))
-    write_json_atomic(best_params, _with_checksum(_best_record(spec, outcome, outcome.best)))
+    write_text_atomic(best_config, best_config_text(spec, outcome, outcome.best, said))
+    write_json_atomic(best_params, _with_checksum(_best_record(spec, outcome, outcome.best, said)))
     return [best_params, results, best_config, ruler]
+
+
+def sentences(study: optuna.Study, spec: StudySpec, folder: Path, outcome: Outcome) -> list[str]:
+    """What to make of the study, with the baselines that its folder holds."""
+    beside = verdicts(outcome, load_baselines(study, spec, folder))
+    of_market = spec.base.data is not None
+    return remarks(outcome, min_trades=spec.base.evaluation.min_trades, beside=beside, of_market=of_market)
+
+
+def scored_on(spec: StudySpec) -> str:
+    """What the values of a study's trials are of."""
+    if spec.base.data is not None:
+        return "validation data"
+    return f"{spec.base.training.eval_episodes} episodes of {spec.base.env.gym_id}"
 
 
 def load_best_params(path: Path) -> BestParams:
@@ -138,13 +155,13 @@ def best_config_of(spec: StudySpec, trial: FrozenTrial) -> TrialConfig:
     return with_seed(config, seed) if isinstance(seed, int) else config
 
 
-def best_config_text(spec: StudySpec, outcome: Outcome, best: FrozenTrial) -> str:
+def best_config_text(spec: StudySpec, outcome: Outcome, best: FrozenTrial, said: Sequence[str]) -> str:
     """The best trial's config as YAML, with a header that says what it is."""
     default = "did not complete" if outcome.default_value is None else number(outcome.default_value)
     header = [
         f"Best config of study {spec.study_name}: trial {best.number}, "
-        f"{spec.metric_names[0]} {number(first_value(best))} on validation data; default config {default}.",
-        *remarks(outcome, min_trades=spec.base.evaluation.min_trades),
+        f"{spec.metric_names[0]} {number(first_value(best))} on {scored_on(spec)}; default config {default}.",
+        *said,
         "Train it: poe train --config THIS_FILE",
         "Written by FxAI from the study database; the next run of the study replaces it.",
     ]
@@ -171,7 +188,7 @@ def best_config_path(spec: StudySpec, folder: Path) -> Path:
     return folder / f"{spec.study_name}_best_config.yaml"
 
 
-def _best_record(spec: StudySpec, outcome: Outcome, best: FrozenTrial) -> dict[str, Any]:
+def _best_record(spec: StudySpec, outcome: Outcome, best: FrozenTrial, said: Sequence[str]) -> dict[str, Any]:
     several = len(outcome.directions) > 1
     return {
         "format": FORMAT,
@@ -188,11 +205,11 @@ def _best_record(spec: StudySpec, outcome: Outcome, best: FrozenTrial) -> dict[s
         "default_value": outcome.default_value,
         "improvement_over_default": outcome.improvement,
         "completed_trials": len(outcome.completed),
-        "note": " ".join(remarks(outcome, min_trades=spec.base.evaluation.min_trades)),
+        "note": " ".join(said),
     }
 
 
-def _study_record(study: optuna.Study, spec: StudySpec, outcome: Outcome) -> dict[str, Any]:
+def _study_record(study: optuna.Study, spec: StudySpec, outcome: Outcome, said: Sequence[str]) -> dict[str, Any]:
     attrs = study.user_attrs
     return {
         "format": FORMAT,
@@ -205,7 +222,7 @@ def _study_record(study: optuna.Study, spec: StudySpec, outcome: Outcome) -> dic
         "best_trial": None if outcome.best is None else outcome.best.number,
         "default_trial": None if outcome.default is None else outcome.default.number,
         "pareto_front": [trial.number for trial in outcome.front] if len(outcome.directions) > 1 else None,
-        "note": " ".join(remarks(outcome, min_trades=spec.base.evaluation.min_trades)),
+        "note": " ".join(said),
         **{name: jsonable(attrs.get(name)) for name in ("data_hash", "versions", "git_commit", "created")},
         "trials": [_trial_record(trial) for trial in outcome.trials],
     }
@@ -224,7 +241,7 @@ def _trial_record(trial: FrozenTrial) -> dict[str, Any]:
         "versions",
         "git_commit",
     )
-    sometimes = ("default", "requeue_of", "requeued_as", "attempt")
+    sometimes = ("default", "requeue_of", "requeued_as", "attempt", "instruments")
     reported = sorted(trial.intermediate_values.items())
     record: dict[str, Any] = {
         "number": trial.number,

@@ -18,8 +18,10 @@ from rich.text import Text
 
 from fxai import defaults
 from fxai.config.load import get_dotted
-from fxai.report.outcome import Outcome, duration_s, metrics_of, outcome_of, remarks, speed
-from fxai.report.results import best_config_path
+from fxai.config.metrics import BUY_AND_HOLD, DO_NOTHING
+from fxai.report.baselines import Baselines, load_baselines
+from fxai.report.outcome import Outcome, duration_s, metrics_of, outcome_of, speed
+from fxai.report.results import best_config_path, sentences
 from fxai.report.terminal import make_console
 from fxai.report.text import NOTHING, clean, duration, metric, number, signed
 from fxai.secrets import redact_url
@@ -30,7 +32,14 @@ if TYPE_CHECKING:
 """What the commands use where they are not told; a test compares them with the command line's."""
 
 MAIN_METRICS = ("mean_reward", "total_return", "sharpe", "max_drawdown", "n_trades", "turnover")
-"""Shown for best and default whatever the study optimises."""
+"""Shown for best, default and baselines whatever the study optimises."""
+
+_HEADERS = {DO_NOTHING: "do\nnothing", BUY_AND_HOLD: "buy and\nhold"}
+"""Names of baselines on two lines."""
+
+_MEDIUM, _WIDE = 60, 78
+"""Columns of a terminal from which more metrics of an instrument are shown, and from which the baselines stand in the
+same table as best and default."""
 
 
 def print_summary(
@@ -58,7 +67,7 @@ def print_summary(
     outcome = outcome_of(study, spec.metric_names)
     console.print()
     _print_trials(console, outcome, spec, elapsed_s, interrupted)
-    _print_result(console, outcome, spec)
+    _print_result(console, study, spec, folder, outcome)
     if paths:
         _print_list(console, "written", [(str(path), "") for path in paths])
     again = [(f"poe optuna-best {shlex.quote(spec.study_name)}{_places(spec, folder)}", "see this again")]
@@ -70,7 +79,8 @@ def print_best(study: optuna.Study, spec: StudySpec, folder: Path, *, console: C
     console = console if console is not None else make_console()
     outcome = outcome_of(study, spec.metric_names)
     console.print(Text(f"study {clean(spec.study_name)}", style="bold"))
-    _print_result(console, outcome, spec)
+    _print_result(console, study, spec, folder, outcome)
+    _print_instruments(console, outcome)
     _print_list(console, "next", next_commands(outcome, spec, folder))
 
 
@@ -83,7 +93,9 @@ def next_commands(outcome: Outcome, spec: StudySpec, folder: Path) -> list[tuple
         weights = out / ("weights.safetensors" if seeds == 1 else "weights_0.safetensors")
         train = f"poe train --config {shlex.quote(str(config))}"
         backtest = f"poe backtest --config {shlex.quote(str(config))} --weights {shlex.quote(str(weights))}"
-        commands += [(f"{train} --out {shlex.quote(str(out))}", "train the best config"), (backtest, "and trade it")]
+        commands.append((f"{train} --out {shlex.quote(str(out))}", "train the best config"))
+        if spec.base.data is not None:
+            commands.append((backtest, "and trade it"))
     return [*commands, (f"poe optuna-dashboard{_storage(spec)}", "look at every trial in the browser")]
 
 
@@ -121,8 +133,8 @@ def _print_trials(
     )
 
 
-def _print_result(console: Console, outcome: Outcome, spec: StudySpec) -> None:
-    best = outcome.best
+def _print_result(console: Console, study: optuna.Study, spec: StudySpec, folder: Path, outcome: Outcome) -> None:
+    best, baselines = outcome.best, load_baselines(study, spec, folder)
     if best is not None:
         name = clean(outcome.metric_names[0])
         value = f"{name} {number(best.values[0])} ({outcome.directions[0]}) in trial {best.number}"
@@ -133,33 +145,52 @@ def _print_result(console: Console, outcome: Outcome, spec: StudySpec) -> None:
             front = ", ".join(str(trial.number) for trial in outcome.front)
             facts.append(("front", f"trials {front}; the best by {name} is shown"))
         _print_facts(console, facts)
-        _print_table(console, "parameter", _parameter_rows(outcome, spec))
-        _print_table(console, "on validation", _metric_rows(outcome))
+        _print_table(console, ["parameter", "best", "default"], _parameter_rows(outcome, spec))
+        for table in _metric_tables(outcome, baselines, console.width):
+            _print_table(console, *table)
     console.print()
-    for sentence in remarks(outcome, min_trades=spec.base.evaluation.min_trades):
+    for sentence in sentences(study, spec, folder, outcome):
         console.print(Text(clean(sentence, 1000)))
 
 
-def _parameter_rows(outcome: Outcome, spec: StudySpec) -> list[tuple[str, str, str]]:
+def _parameter_rows(outcome: Outcome, spec: StudySpec) -> list[list[str]]:
     if outcome.best is None:
         return []
     defaults = {name: get_dotted(spec.base, name) for name in outcome.best.params}
-    return [(clean(name), number(value), number(defaults[name])) for name, value in outcome.best.params.items()]
+    return [[clean(name), number(value), number(defaults[name])] for name, value in outcome.best.params.items()]
 
 
-def _metric_rows(outcome: Outcome) -> list[tuple[str, str, str]]:
+def _metric_tables(
+    outcome: Outcome, baselines: Baselines | None, width: int
+) -> list[tuple[list[str], list[list[str]]]]:
+    """Best and default beside the baselines, in a table of their own where the terminal is narrow."""
     if outcome.best is None:
         return []
-    told = [
-        {**metrics_of(trial), **dict(zip(outcome.metric_names, trial.values, strict=True))} if trial else {}
-        for trial in (outcome.best, outcome.default)
-    ]
-    names = dict.fromkeys([*outcome.metric_names, *MAIN_METRICS])
+    trials = {
+        name: {**metrics_of(trial), **dict(zip(outcome.metric_names, trial.values, strict=True))} if trial else {}
+        for name, trial in (("best", outcome.best), ("default", outcome.default))
+    }
+    names = [name for name in dict.fromkeys([*outcome.metric_names, *MAIN_METRICS]) if name in trials["best"]]
+    others = {} if baselines is None else {_HEADERS.get(n, n): own for n, own in baselines.metrics.items()}
+    groups = [{**trials, **others}] if width >= _WIDE else [trials, others]
     return [
-        (clean(name), metric(name, told[0].get(name)), metric(name, told[1].get(name)))
-        for name in names
-        if name in told[0]
+        (
+            ["on validation", *group],
+            [[clean(name), *(metric(name, column.get(name)) for column in group.values())] for name in names],
+        )
+        for group in groups
+        if group
     ]
+
+
+def _print_instruments(console: Console, outcome: Outcome) -> None:
+    """The best trial's metrics on each instrument's own episodes; nothing where there is one instrument."""
+    told = outcome.best.user_attrs.get("instruments") if outcome.best is not None else None
+    if not isinstance(told, dict) or not told:
+        return
+    names = [name for name in MAIN_METRICS[: 5 if console.width >= _MEDIUM else 3] if name in next(iter(told.values()))]
+    rows = [[clean(each), *(metric(name, own.get(name)) for name in names)] for each, own in told.items()]
+    _print_table(console, ["best on", *(name.replace("_", "_\n", 1) for name in names)], rows)
 
 
 def _print_facts(console: Console, facts: Sequence[tuple[str, str]]) -> None:
@@ -167,13 +198,12 @@ def _print_facts(console: Console, facts: Sequence[tuple[str, str]]) -> None:
         console.print(Text(f"{name:<8}{value}"))
 
 
-def _print_table(console: Console, title: str, rows: Sequence[tuple[str, str, str]]) -> None:
+def _print_table(console: Console, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     if not rows:
         return
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column(title, overflow="fold")
-    table.add_column("best", justify="right", overflow="fold")
-    table.add_column("default", justify="right", overflow="fold")
+    for i, name in enumerate(header):
+        table.add_column(Text(name), justify="right" if i else "left", overflow="fold", vertical="bottom")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     console.print()

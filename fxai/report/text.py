@@ -69,16 +69,18 @@ def duration(seconds: float | None) -> str:
     return f"{days}d {hour:02d}h"
 
 
-_SHARES = {"total_return", "max_drawdown", "win_rate"}
+_SHARES = {"total_return", "cagr", "max_drawdown", "win_rate", "expectancy", "exposure", "costs"}
 """Metrics that are fractions and read better in per cent."""
+
+_COUNTS = {"n_trades", "max_drawdown_bars", "holding_bars"}
 
 
 def metric(name: str, value: object) -> str:
     """A metric's value in its natural unit: shares in per cent, counts whole."""
     if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
         if name in _SHARES:
-            return f"{100 * value:.2f}%"
-        if name == "n_trades":
+            return f"{100 * value:.{'2g' if 0 < abs(value) < 5e-4 else '3g' if abs(value) >= 1e3 else '2f'}}%"
+        if name in _COUNTS:
             return f"{value:.0f}" if float(value).is_integer() else f"{value:.1f}"
     return number(value)
 

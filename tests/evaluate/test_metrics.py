@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from fxai.config.metrics import FLOOR, METRIC_DIRECTIONS, METRIC_NAMES, RATIO_CAP, floor
+from fxai.config.metrics import FLOOR, METRIC_DIRECTIONS, METRIC_NAMES, RATIO_CAP, WORST, floor
 from fxai.evaluate.metrics import Paths, drawdowns, measure, ratio
 
 
@@ -25,12 +27,16 @@ def paths(equity: list[list[float]], **columns: object) -> Paths:
         "traded_ET": zero,
         "cost_ET": zero,
         "exposure_ET": zero,
+        "units_ET": zero,
         "opened_ET": zero > 0,
         "closed_ET": zero > 0,
         "closed_gain_ET": zero,
+        "closed_bars_ET": zero,
         "open_gain_E": np.zeros(episodes),
+        "open_bars_E": np.zeros(episodes),
         "open_E": np.zeros(episodes, dtype=bool),
         "length_E": np.full(episodes, steps),
+        "stopped_E": np.zeros(episodes, dtype=bool),
     }
     return Paths(**{**base, **{name: np.asarray(value) for name, value in columns.items()}})
 
@@ -51,14 +57,56 @@ def test_calmar_by_hand():
     assert measure(paths([[100, 110, 104.5]]), bars_per_year=4)["calmar"] == pytest.approx(0.092025 / 0.05)
 
 
+def test_growth_a_year_by_hand():
+    # 1.045 in two bars of four a year: 1.045² − 1; of two such episodes laid end to end, (1.045²)^(4/4) − 1, the same
+    assert measure(paths([[100, 110, 104.5]]), bars_per_year=4)["cagr"] == pytest.approx(0.092025)
+    assert measure(paths([[100, 110, 104.5]] * 2), bars_per_year=4)["cagr"] == pytest.approx(0.092025)
+
+
+@pytest.mark.parametrize(
+    ("equity", "length", "bars"),
+    [
+        # peak 120 at bar 1, deepest at bar 3, back at bar 5: four bars; the later dip to 119 is not the deepest
+        ([100, 120, 110, 90, 100, 120, 119, 125], 7, 4),
+        # never back: from the peak at bar 1 to the end at bar 4
+        ([100, 120, 110, 90, 100], 4, 3),
+        # stopped at bar 2, where the episode ends; what follows never happened
+        ([100, 120, 50, 50, 50], 2, 1),
+        # a peak reached twice: the fall begins at the second time
+        ([100, 120, 120, 90], 3, 1),
+        ([100, 101, 102], 2, 0),
+    ],
+)
+def test_how_long_the_deepest_drawdown_lasts(equity, length, bars):
+    assert measure(paths([equity], length_E=[length]), 252)["max_drawdown_bars"] == bars
+
+
+def test_the_deepest_drawdown_of_all_episodes_gives_the_length():
+    # 10% for one bar in the first episode, 25% for two in the second
+    got = measure(paths([[100, 90, 100], [100, 75, 80]]), 252)
+    assert (got["max_drawdown"], got["max_drawdown_bars"]) == (0.25, 2.0)
+
+
+def test_costs_and_exposure_by_hand():
+    # 1 + 2 of 100, and nothing of the other: mean of 3% and 0. |0.5| + |−1| over four bars
+    got = measure(
+        paths([[100, 101, 99], [100, 100, 100]], cost_ET=[[1, 2], [0, 0]], exposure_ET=[[0.5, -1], [0, 0]]), 1
+    )
+    assert got["costs"] == pytest.approx(0.015)
+    assert got["exposure"] == pytest.approx(0.375)
+
+
 def test_trades_by_hand():
-    # closed +3% and −1%, one open at +1%: factor (3 + 1)/1 = 4, two of three won
+    # closed +3% after 4 bars and −1% after 2, one open at +1% since 3: factor (3 + 1)/1 = 4, two of three won,
+    # 3%/3 = 1% a trade, 9/3 = 3 bars a trade
     got = measure(
         paths(
             [[100, 103, 102, 103]],
             closed_ET=[[True, True, False]],
             closed_gain_ET=[[0.03, -0.01, 0.0]],
+            closed_bars_ET=[[4, 2, 0]],
             open_gain_E=[0.01],
+            open_bars_E=[3],
             open_E=[True],
             opened_ET=[[True, True, True]],
             traded_ET=[[1.0, 2.0, 0.0]],
@@ -67,6 +115,8 @@ def test_trades_by_hand():
     )
     assert got["profit_factor"] == pytest.approx(4.0)
     assert got["win_rate"] == pytest.approx(2 / 3)
+    assert got["expectancy"] == pytest.approx(0.01)
+    assert got["holding_bars"] == pytest.approx(3.0)
     assert got["n_trades"] == 3
     assert got["turnover"] == pytest.approx(1.0)
 
@@ -114,10 +164,65 @@ def test_drawdown_is_measured_from_the_running_peak():
     np.testing.assert_allclose(drawdowns(np.array([[100, 90, 120, 90.0]])), [[0, 0.1, 0, 0.25]])
 
 
-@given(arrays(float, (2, 9), elements=st.floats(0.0, 1e6, width=32)))
-def test_every_metric_is_finite_for_every_path(equity):
-    equity[:, 0] = 100.0
-    assert all(math.isfinite(v) for v in measure(paths(equity.tolist()), 6000.0).values())
+@pytest.mark.parametrize(
+    ("gains", "factor", "rate", "mean"), [([0.01, 0.03], RATIO_CAP, 1.0, 0.02), ([-0.01, -0.03], 0.0, 0.0, -0.02)]
+)
+def test_all_wins_and_all_losses_are_defined(gains, factor, rate, mean):
+    got = measure(paths([[100, 101, 102]], closed_ET=[[True, True]], closed_gain_ET=[gains]), 252)
+    assert (got["profit_factor"], got["win_rate"], got["expectancy"]) == (factor, rate, pytest.approx(mean))
+
+
+def test_an_account_that_lost_everything_is_defined():
+    got = measure(paths([[100, 0, 0]], length_E=[1]), 252)
+    assert got["total_return"] == -1.0
+    assert got["max_drawdown"] == 1.0
+    assert got["max_drawdown_bars"] == 1.0
+    assert got["cagr"] == pytest.approx(-1.0)
+
+
+@st.composite
+def any_paths(draw: st.DrawFn) -> Paths:
+    """Two episodes of eight bars with anything in them that an account could be told to have done."""
+
+    def some(low: float, high: float, shape: tuple[int, ...] = (2, 8)) -> np.ndarray:
+        return draw(arrays(float, shape, elements=st.floats(low, high, width=32)))
+
+    def either(shape: tuple[int, ...]) -> np.ndarray:
+        return draw(arrays(bool, shape))
+
+    equity = some(0.0, 2.0**30, (2, 9))
+    equity[:, 0] = draw(st.sampled_from([1.0, 100.0, 1e6]))
+    length = draw(arrays(np.int64, 2, elements=st.integers(1, 8)))
+    equity = np.take_along_axis(equity, np.minimum(np.arange(9), length[:, None]), axis=1)  # it stays from there on
+    return paths(
+        equity.tolist(),
+        reward_ET=some(-(2.0**20), 2.0**20),
+        shaped_reward_ET=some(-(2.0**20), 2.0**20),
+        traded_ET=some(0.0, 2.0**30),
+        cost_ET=some(-(2.0**30), 2.0**30),
+        exposure_ET=some(-(2.0**30), 2.0**30),
+        opened_ET=either((2, 8)),
+        closed_ET=either((2, 8)),
+        closed_gain_ET=some(-1.0, 2.0**30),
+        closed_bars_ET=some(0.0, 64.0),
+        open_gain_E=some(-1.0, 2.0**30, (2,)),
+        open_bars_E=some(0.0, 64.0, (2,)),
+        open_E=either((2,)),
+        length_E=length,
+    )
+
+
+@settings(deadline=None, max_examples=50)
+@given(any_paths())
+def test_every_metric_is_finite_and_within_its_bounds_for_every_path(anything):
+    got = measure(anything, 6000.0)
+    assert all(math.isfinite(v) for v in got.values())
+    for name, value in got.items():
+        low, high = WORST[name]
+        if "reward" not in name:  # theirs is what a diverged training is told, far below any account
+            assert low - 1e-9 <= value, name
+        if "reward" not in name and name not in ("total_return", "cagr"):  # a gain has no upper bound
+            assert value <= high + 1e-9, name
 
 
 def test_names_directions_and_floors_agree():
@@ -127,3 +232,14 @@ def test_names_directions_and_floors_agree():
     assert floor("sharpe", "maximize") == -RATIO_CAP
     assert floor("n_trades", "minimize") == 1e6
     assert FLOOR["max_drawdown"] == 1.0
+
+
+def test_the_document_lists_every_metric_and_its_worked_numbers_hold():
+    text = (Path(__file__).parents[2] / "docs" / "trading_model.md").read_text(encoding="utf-8")
+    section = text[text.index("## Metrics") : text.index("## Baselines")]
+    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == list(METRIC_NAMES)
+    daily, quarterly = (measure(paths([[100, 110, 104.5]]), bars) for bars in (252, 4))
+    for name, got in (("sharpe", daily["sharpe"]), ("sortino", daily["sortino"]), ("calmar", quarterly["calmar"])):
+        assert f"{got:.4f}" in section, name
+    assert f"{100 * quarterly['cagr']:.4f}%" in section
+    assert daily["max_drawdown_bars"] == 1.0

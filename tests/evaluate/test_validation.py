@@ -15,7 +15,7 @@ from fxai.env.trading import ACCOUNT_FEATURES, TradingEnv
 from fxai.errors import DataError
 from fxai.evaluate import episodes
 from fxai.evaluate.backtest import AGENT, backtest, merge
-from fxai.evaluate.baselines import baselines, random_tape
+from fxai.evaluate.baselines import baselines
 from fxai.evaluate.episodes import run_tape
 from fxai.evaluate.metrics import measure
 from fxai.evaluate.validation import Evaluator, episode_rows
@@ -80,7 +80,14 @@ def test_the_ruler_does_not_move_with_the_searched_reward(market, factor):
         for name in type(base.env.reward).model_fields
         if name.endswith(("_coefficient", "_per_trade", "_per_step"))
     }
-    searched = config(reward={**coefficients, "enable_activity": True, "enable_drawdown_penalty": True})
+    searched = config(
+        reward={
+            **coefficients,
+            "enable_activity_bonus": True,
+            "enable_inactivity_penalty": True,
+            "enable_drawdown_penalty": True,
+        }
+    )
     subject = policy(market)
     ruler = Evaluator(base, market.validation, 252.0)(subject)
     for trial in (searched, base):
@@ -168,11 +175,18 @@ def test_buy_and_hold_by_hand(market):
     assert paths.open_E.all()
 
 
-def test_random_tape_keeps_levels_and_repeats():
-    tape = random_tape((200, 100), 5, 0.1)
-    assert (tape == random_tape((200, 100), 5, 0.1)).all()
-    # a new level is drawn at 10% of bars and differs in 4 of 5 draws: 8% changes, standard error 0.2%
-    assert (np.diff(tape, axis=1) != 0).mean() == pytest.approx(0.08, abs=0.01)
+def test_metrics_of_each_instrument_are_those_of_its_own_episodes(market):
+    evaluate = Evaluator(config(), market.validation, market.bars_per_year)
+    both = evaluate(policy(market))
+    found = evaluate.by_instrument()
+    assert [list(member) for member in found] == [["A", "B"]] * 2
+    for whole, own in zip(both, found, strict=True):
+        # 3 of the 5 episodes are A's, and B moves twenty times as much
+        for name in ("mean_reward", "total_return", "costs"):
+            assert whole[name] == pytest.approx((3 * own["A"][name] + 2 * own["B"][name]) / 5)
+        assert whole["n_trades"] == own["A"]["n_trades"] + own["B"]["n_trades"]
+        assert whole["max_drawdown"] == max(own["A"]["max_drawdown"], own["B"]["max_drawdown"])
+        assert own["A"]["max_drawdown"] < own["B"]["max_drawdown"]
 
 
 def test_a_tape_of_flat_levels_earns_and_pays_nothing(market):

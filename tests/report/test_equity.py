@@ -1,24 +1,15 @@
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from fxai.report.equity import drawdown, equity_curve_html, thin
-from fxai.report.plots import plotly_js
+from fxai.report.equity import curves_figure, drawdown, hidden_curves, means, thin, thinned_note
 
 DAY_NS = 86_400 * 10**9
 
 
 def times(n: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     return np.arange(n, dtype=np.int64) * DAY_NS  # from 1970-01-01
-
-
-def own_text(path: Path) -> str:
-    """The page without the plotly.js inside it."""
-    return path.read_text(encoding="utf-8").replace(plotly_js(), "")
 
 
 def test_drawdown_is_the_loss_from_the_peak_so_far() -> None:
@@ -53,63 +44,45 @@ def test_thinning_survives_gaps() -> None:
     assert 5000 in thin(values)
 
 
-def test_the_page_is_self_contained_and_shows_metrics(tmp_path: Path) -> None:
-    path = equity_curve_html(
-        tmp_path / "equity.html",
-        title="Backtest",
-        times_ns=times(3),
-        curves={"agent": np.array([100.0, 110.0, 99.0])},
-        metrics={"total_return": -0.01, "n_trades": 4.0},
-        notes=["Validation part."],
+def test_means_are_of_equal_stretches() -> None:
+    # 6 values, 3 points: (1 + 3)/2, (5 + 7)/2, (9 − 1)/2, each at the time of its first
+    at_ns, mean = means(times(6), np.array([1.0, 3.0, 5.0, 7.0, 9.0, -1.0]), limit=3)
+    assert mean.tolist() == [2.0, 6.0, 4.0]
+    assert (at_ns // DAY_NS).tolist() == [0, 2, 4]
+    few = np.array([1.0, 2.0])
+    assert means(times(2), few)[1] is few
+
+
+def test_a_curve_far_above_the_first_is_hidden() -> None:
+    # +30% beside +10%: 3 times, drawn; +160% is beyond 5 · max(10%, 20%)
+    curves = {"agent": np.array([1.0, 1.1]), "near": np.array([1.0, 1.3]), "far": np.array([1.0, 2.6])}
+    assert hidden_curves(curves) == ["far"]
+    assert hidden_curves({"agent": np.array([1.0, 3.0]), "far": np.array([1.0, 2.6])}) == []
+
+
+def test_the_figure_draws_equity_drawdown_and_exposure() -> None:
+    figure = curves_figure(
+        times(3), {"agent": np.array([1.0, 1.1, 0.99]), "b": np.array([1.0, np.nan, 9.0])}, {"net": np.zeros(3)}
     )
-    assert plotly_js() in path.read_text(encoding="utf-8")
-    assert [file.name for file in tmp_path.iterdir()] == ["equity.html"]
-    text = own_text(path)
-    assert not re.search(r"<script[^>]* src=|https?:", text)
-    assert "<td>total_return</td><td>-1.00%</td>" in text
-    assert "<p>Validation part.</p>" in text
-    assert '"1970-01-01T00:00:00","1970-01-02T00:00:00","1970-01-03T00:00:00"' in text
-    assert "are drawn" not in text  # nothing was left out
+    equity, fall, _, _, exposure = figure.data
+    assert list(equity.x) == ["1970-01-01T00:00:00", "1970-01-02T00:00:00", "1970-01-03T00:00:00"]
+    assert list(equity.y) == [1.0, 1.1, 0.99]
+    # 0.99/1.1 − 1
+    np.testing.assert_allclose(fall.y, [0.0, 0.0, -0.1])
+    assert [trace.visible for trace in figure.data] == [True, True, "legendonly", "legendonly", True]
+    assert list(figure.data[2].y) == [1.0, None, 9.0]
+    assert list(exposure.y) == [0.0, 0.0, 0.0]
 
 
-def test_a_column_of_metrics_per_curve(tmp_path: Path) -> None:
-    path = equity_curve_html(
-        tmp_path / "equity.html",
-        title="Backtest",
-        times_ns=times(2),
-        curves={"agent": np.array([1.0, 2.0]), "buy and hold": np.array([1.0, np.nan])},
-        metrics={"agent": {"sharpe": 1.5}, "buy and hold": {"turnover": 0.1}},
-    )
-    text = own_text(path)
-    assert "<tr><th>metric</th><th>agent</th><th>buy and hold</th></tr>" in text
-    assert "<tr><td>sharpe</td><td>1.5</td><td>–</td></tr>" in text
-    assert '"y":[1.0,null]' in text
+def test_leaving_points_out_is_said() -> None:
+    assert thinned_note(4000) == []
+    assert "Each curve has 5,000 points, of which at most 4,000 are drawn" in thinned_note(5000)[0]
+    figure = curves_figure(times(5000), {"a": np.linspace(1, 2, 5000)}, {})
+    assert len(figure.data[0].x) <= 4000
 
 
-def test_leaving_points_out_is_said(tmp_path: Path) -> None:
-    n = 5000
-    path = equity_curve_html(
-        tmp_path / "e.html", title="t", times_ns=times(n), curves={"a": np.linspace(1, 2, n)}, metrics={}
-    )
-    assert "Each curve has 5,000 points, of which at most 4,000 are drawn" in own_text(path)
-
-
-def test_hostile_names_make_no_tags(tmp_path: Path) -> None:
-    hostile = "</script><script>alert(1)</script>"
-    path = equity_curve_html(
-        tmp_path / "e.html",
-        title=hostile,
-        times_ns=times(2),
-        curves={hostile: np.array([1.0, 2.0])},
-        metrics={hostile: 1.0},
-    )
-    text = own_text(path)
-    assert "<script>alert" not in text
-    assert text.count("</script>") == 2  # plotly.js and the figure
-
-
-def test_curves_of_another_length_are_a_mistake_of_the_caller(tmp_path: Path) -> None:
+def test_curves_of_another_length_are_a_mistake_of_the_caller() -> None:
     with pytest.raises(ValueError, match="curve a has 1 values for 2 times"):
-        equity_curve_html(tmp_path / "e.html", title="t", times_ns=times(2), curves={"a": np.ones(1)}, metrics={})
+        curves_figure(times(2), {"a": np.ones(1)}, {})
     with pytest.raises(ValueError, match="no curve"):
-        equity_curve_html(tmp_path / "e.html", title="t", times_ns=times(2), curves={}, metrics={})
+        curves_figure(times(2), {}, {})

@@ -58,6 +58,15 @@ def test_the_picture_is_lower_than_the_terminal(height: int) -> None:
     assert len(drawn(running(30), 80, height)) < height
 
 
+def test_without_a_trial_that_keeps_the_constraints_there_is_no_best() -> None:
+    progress = running(1)
+    assert any("no completed trial yet" in line for line in drawn(progress, 120))
+    end = {"state": "COMPLETE", "value": 0.4, "error": None, "duration_s": 60.0, "feasible": False}
+    progress.apply({"kind": "trial_finished", "number": 0, "worker": 0, **end})
+    lines = drawn(progress, 120)
+    assert any("no trial has kept the study's constraints (evaluation.min_trades) yet" in line for line in lines)
+
+
 def test_wide_terminals_show_every_parameter() -> None:
     text = "\n".join(drawn(running(), 200))
     for part in ("learning_", "d_model", "gamma", "epsilon", "drawdown_", "activation", "gelu", "true", "0.00032"):

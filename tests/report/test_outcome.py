@@ -133,6 +133,12 @@ def test_remarks_always_say_that_choosing_on_validation_is_no_evidence(finished:
     assert "no evidence of an edge until the sealed test is opened" in last
 
 
+def test_remarks_on_episodes_of_a_gymnasium_environment_speak_of_no_market(finished: optuna.Study) -> None:
+    last = remarks(judged(finished), of_market=False)[-1]
+    assert "best of 2 completed trials was chosen on the episodes that it is scored on" in last
+    assert "sealed" not in last
+
+
 def test_remarks_when_the_default_did_not_complete(study: optuna.Study, add: AddTrial) -> None:
     add(None, TrialState.FAIL, user_attrs={"default": True})
     add(0.2)

@@ -37,9 +37,11 @@ def report(progress: RunProgress, number: int, worker: int = 0, **changes: Any) 
     progress.apply({"kind": "report", "number": number, "worker": worker, **event})
 
 
-def finish(progress: RunProgress, number: int, state: str, value: float | None = None, seconds: float = 8.0) -> None:
+def finish(
+    progress: RunProgress, number: int, state: str, value: float | None = None, seconds: float = 8.0, **more: Any
+) -> None:
     event = {"kind": "trial_finished", "number": number, "state": state, "value": value, "error": None}
-    progress.apply({**event, "duration_s": seconds, "worker": 0})
+    progress.apply({**event, "duration_s": seconds, "worker": 0, **more})
 
 
 def test_no_estimate_before_a_trial_has_finished_in_this_run(clock: Clock) -> None:
@@ -93,6 +95,14 @@ def test_best_is_the_highest_finite_value_of_a_completed_trial(clock: Clock) -> 
     assert progress.best == (1, 0.5)
     finish(progress, 6, "COMPLETE", 0.6)
     assert progress.best == (6, 0.6)
+
+
+def test_a_trial_that_breaks_a_constraint_is_not_the_best_so_far(clock: Clock) -> None:
+    progress = make(clock)
+    finish(progress, 2, "COMPLETE", 0.9, feasible=False)
+    assert progress.best is None
+    finish(progress, 3, "COMPLETE", 0.1, feasible=True)
+    assert progress.best == (3, 0.1)
 
 
 def test_best_is_the_lowest_when_minimising(clock: Clock) -> None:

@@ -72,6 +72,12 @@ def test_metrics_in_their_units() -> None:
     assert metric("n_trades", 120.0) == "120"
     assert metric("n_trades", 12.5) == "12.5"
     assert metric("sharpe", 1.23456) == "1.235"
+    assert metric("cagr", -0.0327) == "-3.27%"
+    assert metric("expectancy", 0.000213) == "0.021%"  # two digits where two decimals would show nothing
+    assert metric("expectancy", 0.0) == "0.00%"
+    assert metric("total_return", 99.5) == "9950.00%"
+    assert metric("total_return", 1.368e18) == "1.37e+20%"  # hindsight over ten years of hours
+    assert metric("holding_bars", 12.25) == "12.2"
     assert metric("win_rate", math.nan) == "nan"
     assert metric("win_rate", None) == "–"
 

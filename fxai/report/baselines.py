@@ -1,0 +1,126 @@
+"""baselines.json: what the best trial of a study is held against, measured on the same validation episodes.
+
+Written at the end of a run, while the market is at hand; `best` shows it again without market and torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import optuna
+import pydantic
+
+from fxai.config.base import Settings
+from fxai.config.metrics import DO_NOTHING, GAINS, HINDSIGHT
+from fxai.files import write_json_atomic
+from fxai.report.outcome import Outcome, first_value, metrics_of
+from fxai.report.text import metric
+
+if TYPE_CHECKING:
+    from fxai.study.spec import StudySpec
+
+BASELINES = "baselines.json"
+
+FORMAT = 1
+"""Version of the file's structure."""
+
+Metrics = dict[str, float]
+
+
+class Baselines(Settings):
+    """What baselines.json holds."""
+
+    format: int
+    study: str
+    spec_hash: str
+    data_hash: str | None
+    trial: int
+    """The trial, best at that time, whose turnover the random traders have."""
+
+    turnover: float
+    """That turnover: notional traded over equity, mean per bar."""
+
+    metrics: dict[str, Metrics]
+    """Baseline → its metrics; `random` is the mean of several random traders."""
+
+
+def write_baselines(
+    study: optuna.Study, spec: StudySpec, folder: Path, outcome: Outcome, metrics: Mapping[str, Metrics]
+) -> Path:
+    """Write the file; `outcome` has a best trial.
+
+    Raises:
+        StorageError, InputError: the disk is full, or the folder cannot be written to.
+    """
+    assert outcome.best is not None
+    told = Baselines(
+        format=FORMAT,
+        study=spec.study_name,
+        spec_hash=spec.spec_hash,
+        data_hash=study.user_attrs.get("data_hash"),
+        trial=outcome.best.number,
+        turnover=turnover_of(outcome),
+        metrics={name: dict(own) for name, own in metrics.items()},
+    )
+    path = folder / BASELINES
+    write_json_atomic(path, told.model_dump(mode="json"))
+    return path
+
+
+def load_baselines(study: optuna.Study, spec: StudySpec, folder: Path) -> Baselines | None:
+    """The file's content; None where there is none that belongs to this study, its spec and its data.
+
+    A damaged file is none: the next run of the study writes it again.
+    """
+    try:
+        told = Baselines.model_validate_json((folder / BASELINES).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, pydantic.ValidationError):
+        return None
+    mine = (FORMAT, spec.study_name, spec.spec_hash, study.user_attrs.get("data_hash"))
+    return told if (told.format, told.study, told.spec_hash, told.data_hash) == mine else None
+
+
+def turnover_of(outcome: Outcome) -> float:
+    """The best trial's turnover; 0 without one."""
+    return metrics_of(outcome.best).get("turnover", 0.0) if outcome.best is not None else 0.0
+
+
+def verdicts(outcome: Outcome, baselines: Baselines | None) -> list[str]:
+    """Sentences about the best trial beside the baselines; none where it does not trade, or there are no baselines."""
+    if baselines is None or outcome.best is None:
+        return []
+    mine = metrics_of(outcome.best)
+    if not mine.get("n_trades"):
+        return []
+    name = outcome.metric_names[0] if outcome.metric_names[0] in GAINS else "total_return"
+    value = first_value(outcome.best) if name == outcome.metric_names[0] else mine.get(name)
+    said = [] if value is None else _beaten_by(name, value, baselines)
+    return said + _of_the_ceiling(mine.get("total_return"), baselines)
+
+
+def _beaten_by(name: str, value: float, baselines: Baselines) -> list[str]:
+    said = []
+    others = {each: own[name] for each, own in baselines.metrics.items() if each != HINDSIGHT and name in own}
+    nothing = others.pop(DO_NOTHING, None)
+    if nothing is not None and value <= nothing:
+        how = "worse than" if value < nothing else "no better than"
+        said.append(
+            f"The best trial is {how} doing nothing: {name} {metric(name, value)} against {metric(name, nothing)}."
+        )
+    ahead = [f"{each} ({metric(name, own)})" for each, own in others.items() if own >= value]
+    if ahead:
+        said.append(f"The best trial ({name} {metric(name, value)}) does not beat {' and '.join(ahead)}.")
+    return said
+
+
+def _of_the_ceiling(value: float | None, baselines: Baselines) -> list[str]:
+    ceiling = baselines.metrics.get(HINDSIGHT, {}).get("total_return", 0.0)
+    if value is None or ceiling <= 0:
+        return []
+    got = f"{100 * value / ceiling:.2g}%" if value > 0 else "none"
+    return [
+        f"With every price known in advance {metric('total_return', ceiling)} an episode could be earned under these "
+        f"costs; the best trial got {got} of it."
+    ]

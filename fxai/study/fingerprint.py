@@ -22,6 +22,8 @@ from optuna.storages import RDBStorage
 from pydantic import ValidationError
 
 import fxai
+from fxai.config.data import FILE_OPTIONS
+from fxai.env.plugins import content_hash
 from fxai.errors import InputError, StudyConflict
 from fxai.secrets import redact_url
 from fxai.study import space
@@ -29,8 +31,8 @@ from fxai.study.spec import StudySpec
 from fxai.study.storage import load_study, study_names
 
 _MEANS_NOTHING = {"training.device", "training.seed"}
-"""Settings of the base config that no result depends on: each trial has its own seed. The path of the data does not
-count either where `data_hash` stands for the bars."""
+"""Settings of the base config that no result depends on: each trial has its own seed. Where the data lie and how
+they are read does not count either where `data_hash` stands for the bars."""
 
 _RECORDED_VERSIONS = ("fxai", "optuna", "torch", "numpy", "pandas")
 
@@ -103,12 +105,14 @@ def free_name(storage: RDBStorage, name: str) -> str:
 def fingerprint(spec: StudySpec, data_hash: str | None) -> dict[str, Any]:
     """All that decides what a trial's value means, as one flat mapping of dotted names."""
     base = _flat(spec.base.model_dump(mode="json"))
-    left_out = _MEANS_NOTHING | ({"data.path"} if data_hash else set())
+    left_out = _MEANS_NOTHING | ({f"data.{name}" for name in FILE_OPTIONS} if data_hash else set())
     parameters = {p.name: p.model_dump(mode="json", exclude={"name"}, exclude_defaults=True) for p in spec.parameters}
+    plugins = {f"content of {name}": content_hash(name) for name in spec.base.env.reward.plugins}
     return {
         "directions": list(spec.directions),
         "metric_names": list(spec.metric_names),
         "data_hash": data_hash,
+        **plugins,
         **{f"base.{key}": value for key, value in base.items() if key not in left_out},
         **{f"parameters.{name}.{key}": value for name, p in parameters.items() for key, value in p.items()},
     }
@@ -131,6 +135,23 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
         elif old[key] != new[key]:
             lines.append(f"{key}: {old[key]} in the study, {new[key]} now")
     return lines
+
+
+def check_plugins(study: optuna.Study, spec: StudySpec) -> None:
+    """Refuse reward terms that were edited since the study began: a worker that starts later would train on others.
+
+    Raises:
+        StudyConflict: names the file.
+        InputError: a file is gone.
+    """
+    recorded = study.user_attrs.get("spec_fingerprint", {})
+    for name in spec.base.env.reward.plugins:
+        if recorded.get(f"content of {name}") != content_hash(name):
+            raise StudyConflict(
+                f"{name} was changed while study {study.study_name} ran: its reward terms would not be those of the "
+                "trials before",
+                hint=_REMEDY,
+            )
 
 
 def _check_same(study: optuna.Study, wanted: dict[str, Any]) -> None:

@@ -163,4 +163,8 @@ def _best(study: optuna.Study) -> tuple[int, float] | None:
     """Number and first value of the best trial so far; an unbeaten one of several objectives has no best."""
     if len(study.directions) > 1 or not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
         return None
-    return study.best_trial.number, float(study.best_trial.values[0])
+    try:
+        best = study.best_trial
+    except ValueError:  # none of the completed trials keeps the constraints
+        return None
+    return best.number, float(best.values[0])

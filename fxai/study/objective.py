@@ -61,6 +61,9 @@ class Report:
     device: str
     """Where the training runs, for example `cpu` or `cuda:0 NVIDIA H100`."""
 
+    instruments: dict[str, dict[str, float]] | None = None
+    """Metrics of each instrument's own episodes, told with the last evaluation where there are several instruments."""
+
     failure: str | None
     """Why every member stopped as non-finite; the metrics are then finite floor values, and no report follows."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
@@ -13,8 +14,9 @@ from fxai.agent.seeding import member_seeds
 from fxai.agent.train import Progress, resolve_device, train
 from fxai.config import DataConfig, TrialConfig
 from fxai.config.metrics import FLOOR
+from fxai.evaluate.gym_episodes import GymEvaluator
 from fxai.evaluate.validation import Evaluator
-from fxai.market.data import Market, load_market
+from fxai.market.data import Market, MarketPart, load_market
 from fxai.study.objective import Report, TrialRequest
 
 
@@ -22,16 +24,46 @@ def objective(request: TrialRequest) -> Iterator[Report]:
     """One trial: `n_seeds` members trained as one population, their mean score reported."""
     prepare_process()
     config = request.config
-    market = _market(config.data, bars_for_an_episode(config))
-    assert market.train is not None
-    assert market.validation is not None
-    members = [config] * config.training.n_seeds
-    evaluate = Evaluator(request.ruler, market.validation, market.bars_per_year, shaped=members)
+    arena = arena_of(config, request.ruler)
     seeds = member_seeds(request.seed, config.training.n_seeds)
     device = device_name(config.training.device)
-    with closing(train(members, seeds, market.train, evaluate)) as training:
+    with closing(train(arena.members, seeds, arena.train, arena.evaluate)) as training:
         for progress in training:
-            yield as_report(progress, device)
+            last = progress.update == progress.total_updates
+            yield as_report(progress, device, arena.evaluate.by_instrument() if last else None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arena:
+    """What the members of a training walk, and what scores them."""
+
+    members: list[TrialConfig]
+    market: Market | None
+    """None where `env.gym_id` takes its place."""
+    evaluate: Evaluator | GymEvaluator
+
+    @property
+    def train(self) -> MarketPart | None:
+        """The training part of the market."""
+        return None if self.market is None else self.market.train
+
+
+def arena_of(config: TrialConfig, ruler: TrialConfig) -> Arena:
+    """The market of a config, or its Gymnasium environment.
+
+    Args:
+        config: of every member, `training.n_seeds` of them.
+        ruler: how they are scored.
+    """
+    members = [config] * config.training.n_seeds
+    if ruler.env.gym_id is not None:
+        return Arena(
+            members=members, market=None, evaluate=GymEvaluator(ruler.env.gym_id, ruler.training.eval_episodes)
+        )
+    market = _market(config.bars, bars_for_an_episode(ruler))
+    assert market.validation is not None
+    evaluate = Evaluator(ruler, market.validation, market.bars_per_year, shaped=members)
+    return Arena(members=members, market=market, evaluate=evaluate)
 
 
 def bars_for_an_episode(config: TrialConfig) -> int:
@@ -45,11 +77,24 @@ def device_name(setting: str) -> str:
     return str(device) if device.type == "cpu" else f"{device} {torch.cuda.get_device_name(device)}"
 
 
-def as_report(progress: Progress, device: str) -> Report:
-    """Means over members; one that stopped counts with the floor of every metric."""
+def as_report(
+    progress: Progress, device: str, instruments: Sequence[dict[str, dict[str, float]]] | None = None
+) -> Report:
+    """Means over members; one that stopped counts with the floor of every metric.
+
+    Args:
+        progress: what is known after an update.
+        device: where it runs.
+        instruments: per member, the metrics of each instrument; left out of the report where there is one alone.
+    """
     scores = progress.scores
     if scores is not None:
-        scores = [FLOOR if why else own for why, own in zip(progress.stopped, scores, strict=True)]
+        scores = [
+            {name: FLOOR.get(name, 0.0) for name in own} if why else own
+            for why, own in zip(progress.stopped, scores, strict=True)
+        ]
+    names = list(instruments[0]) if instruments else []
+    sound = [own for why, own in zip(progress.stopped, instruments or (), strict=False) if not why]
     return Report(
         step=progress.update,
         total_steps=progress.total_updates,
@@ -57,6 +102,7 @@ def as_report(progress: Progress, device: str) -> Report:
         metrics=None if scores is None else mean(scores),
         train=mean(progress.losses),
         device=device,
+        instruments={name: mean([own[name] for own in sound]) for name in names} if sound and len(names) > 1 else None,
         failure=progress.stopped[0] if all(progress.stopped) else None,
     )
 

@@ -15,6 +15,8 @@ from fxai.config.load import (
     field_names,
     field_type,
     get_dotted,
+    is_custom,
+    is_setting,
     show,
     suggest,
 )
@@ -102,7 +104,7 @@ def _check_name(parameter: Parameter, metric_names: Sequence[str], at: str) -> N
         raise ConfigError(
             f"parameter {name} cannot be searched: {reason}", where=at, hint="set it once, in training_config"
         )
-    if name not in field_names():
+    if not is_setting(name):
         hint = suggest(name, field_names()) or "write the dotted name of a setting, for example training.learning_rate"
         raise ConfigError(f"parameter {name!r} is not a setting", where=at, hint=hint)
     if name.startswith("env.reward.") and "mean_shaped_reward" in metric_names:
@@ -142,6 +144,13 @@ def _check_values(base: TrialConfig, parameter: Parameter, at: str) -> None:
     """The type fits the setting, and so does every value (both ends of a long range)."""
     annotation = field_type(parameter.name)
     label = f"parameter {parameter.name}"
+    if is_custom(parameter.name) and get_dotted(base, parameter.name) is None:
+        leaf = parameter.name.rpartition(".")[2]
+        raise ConfigError(
+            f"{label} has no default: the base config does not set it",
+            where=at,
+            hint=f"write training_config: {{env: {{reward: {{custom: {{{leaf}: 0.0}}}}}}}}; trial 0 runs the defaults",
+        )
     kinds = {annotation, *get_args(annotation)}
     fits = float in kinds or (int in kinds and parameter.type.startswith("int"))
     if parameter.type != "categorical" and not fits:
@@ -163,7 +172,7 @@ def _reward_flags() -> dict[str, str]:
     for name in RewardConfig.model_fields:
         if name.startswith("enable_"):
             flag = name
-        elif flag is not None:
+        elif flag is not None and name not in ("plugins", "custom"):
             flags[f"env.reward.{name}"] = f"env.reward.{flag}"
     return flags
 

@@ -179,8 +179,8 @@ class _Reader:
         """The study, with its base config and all checks done."""
         keys = self.keys
         self._check_storage()
-        directions, metrics = self._objectives()
         base = self._base()
+        directions, metrics = self._objectives(base)
         self.notes += check_space(
             base, keys.parameters, metrics, where=self.document.where, place=(*self.place, "parameters")
         )
@@ -202,22 +202,9 @@ class _Reader:
             catch_exceptions=keys.catch_exceptions,
         )
 
-    def _objectives(self) -> tuple[tuple[Direction, ...], tuple[str, ...]]:
+    def _objectives(self, base: TrialConfig) -> tuple[tuple[Direction, ...], tuple[str, ...]]:
         keys = self.keys
-        for one, many in (("direction", "directions"), ("metric_name", "metric_names")):
-            if getattr(keys, one) is not None and getattr(keys, many) is not None:
-                raise ConfigError(f"has both {one} and {many}", where=self.at(many), hint="keep one of them")
-        metrics = keys.metric_names or (keys.metric_name or "mean_reward",)
-        key = "metric_names" if keys.metric_names else "metric_name"
-        for metric in metrics:
-            if metric not in METRIC_DIRECTIONS:
-                raise ConfigError(
-                    f"{key} {metric!r} is not a metric",
-                    where=self.at(key),
-                    hint=suggest(metric, METRIC_DIRECTIONS),
-                )
-        if len(set(metrics)) < len(metrics):
-            raise ConfigError("metric_names has one twice", where=self.at("metric_names"))
+        metrics = self._metrics(base)
         natural: tuple[Direction, ...] = tuple(
             "minimize" if METRIC_DIRECTIONS[metric] == "minimize" else "maximize" for metric in metrics
         )
@@ -233,6 +220,31 @@ class _Reader:
                 key = "directions" if keys.directions else "direction"
                 self.notes.append(f"{self.at(key)}: {metric} is usually {usual}d, and this study {direction}s it")
         return directions, metrics
+
+    def _metrics(self, base: TrialConfig) -> tuple[str, ...]:
+        """The metrics, each of which a trial of this base config has."""
+        keys = self.keys
+        for one, many in (("direction", "directions"), ("metric_name", "metric_names")):
+            if getattr(keys, one) is not None and getattr(keys, many) is not None:
+                raise ConfigError(f"has both {one} and {many}", where=self.at(many), hint="keep one of them")
+        metrics = keys.metric_names or (keys.metric_name or "mean_reward",)
+        key = "metric_names" if keys.metric_names else "metric_name"
+        for metric in metrics:
+            if metric not in METRIC_DIRECTIONS:
+                raise ConfigError(
+                    f"{key} {metric!r} is not a metric",
+                    where=self.at(key),
+                    hint=suggest(metric, METRIC_DIRECTIONS),
+                )
+        if base.env.gym_id is not None and metrics != ("mean_reward",):
+            raise ConfigError(
+                f"{key} {', '.join(metrics)}: an episode of {base.env.gym_id} has no such metric",
+                where=self.at(key),
+                hint="with env.gym_id write metric_name: mean_reward, the mean return of an episode",
+            )
+        if len(set(metrics)) < len(metrics):
+            raise ConfigError("metric_names has one twice", where=self.at("metric_names"))
+        return metrics
 
     def _check_storage(self) -> None:
         url, at = self.keys.storage, self.at("storage")

@@ -38,6 +38,8 @@ class Verdict:
     state: TrialState
     values: tuple[float, ...] | None = None
     error: str | None = None
+    feasible: bool = True
+    """The trial keeps the study's constraints."""
 
 
 class TrialRun:
@@ -90,10 +92,10 @@ class TrialRun:
                     return Verdict(TrialState.PRUNED)
                 if report.failure is not None:
                     break
-        self._constrain()
+        feasible = self._constrain()
         if self._values is None:
             return Verdict(TrialState.FAIL, error="the objective ended without an evaluated report")
-        return Verdict(TrialState.COMPLETE, self._values)
+        return Verdict(TrialState.COMPLETE, self._values, feasible=feasible)
 
     def _request(self) -> TrialRequest:
         """Suggest parameters, write the effective config, and say so in the trial."""
@@ -124,9 +126,11 @@ class TrialRun:
         )
         value = None
         if report.metrics is not None:
-            self.attrs["metrics"] = {k: v if math.isfinite(v) else None for k, v in report.metrics.items()}
+            self.attrs["metrics"] = _finite_or_none(report.metrics)
             self._values = self._finite(report)
             value = self._values[0]
+        if report.instruments is not None:
+            self.attrs["instruments"] = {name: _finite_or_none(own) for name, own in report.instruments.items()}
         self._emit(
             {
                 "kind": "report",
@@ -142,12 +146,18 @@ class TrialRun:
             raise Stopped
         return pruned and report.failure is None
 
-    def _constrain(self) -> None:
-        """Tell the sampler when an agent (almost) never trades: such a trial is best only if all others are too."""
+    def _constrain(self) -> bool:
+        """Tell the sampler when an agent (almost) never trades: such a trial is best only if all others are too.
+
+        Returns:
+            Whether it trades enough.
+        """
         least = self.spec.base.evaluation.min_trades
         n_trades = (self.attrs.get("metrics") or {}).get("n_trades")
-        if least > 0 and n_trades is not None:
-            self.trial.set_constraint("min_trades", least - n_trades)
+        if least == 0 or n_trades is None:
+            return True
+        self.trial.set_constraint("min_trades", least - n_trades)
+        return bool(n_trades >= least)
 
     def _prune(self, report: Report, value: float) -> bool:
         """Tell the value. A training that is over has nothing to save, and others are held against the default."""
@@ -174,6 +184,10 @@ class TrialRun:
 def with_seed(config: TrialConfig, seed: int) -> TrialConfig:
     """The same configuration under another seed, so that the saved file repeats the trial."""
     return config.model_copy(update={"training": config.training.model_copy(update={"seed": seed})})
+
+
+def _finite_or_none(metrics: dict[str, float]) -> dict[str, float | None]:
+    return {name: value if math.isfinite(value) else None for name, value in metrics.items()}
 
 
 def _closable(reports: Iterator[Report]) -> Any:

@@ -18,6 +18,7 @@ from optuna.trial import TrialState
 
 from fxai.errors import ConfigError, FxaiError, InputError, StorageError
 from fxai.study import budget
+from fxai.study.fingerprint import check_plugins
 from fxai.study.heart import Heart
 from fxai.study.objective import load_objective
 from fxai.study.owner import Owner
@@ -76,6 +77,7 @@ class Worker:
         with storage_errors(self.spec.storage):
             self.storage = open_storage(self.spec.storage, create=False, check=False)
             self.study = load_study(self.storage, self.spec.study_name, pruner=build_pruner(self.spec.pruner))
+        check_plugins(self.study, self.spec)
         self._objective = load_objective(setup.objective)
         self._heart = Heart(self.storage)
 
@@ -195,6 +197,7 @@ class Worker:
                 "state": verdict.state.name,
                 "value": values[0] if values else None,
                 "error": verdict.error,
+                "feasible": verdict.feasible,
                 "duration_s": duration_s,
             }
         )

@@ -23,7 +23,7 @@ ORDER = (
     ("report",),
     ("tracking",),
     ("dashboard",),
-    ("commands", "single", "cli"),
+    ("commands", "single", "backtest_command", "data_check", "cli"),
 )
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 

@@ -7,7 +7,7 @@ import pytest
 from fakes import load
 
 from fxai.errors import InputError, StudyConflict
-from fxai.study.fingerprint import fingerprint, free_name, open_study, recorded_spec, study_seed
+from fxai.study.fingerprint import check_plugins, fingerprint, free_name, open_study, recorded_spec, study_seed
 from fxai.study.storage import load_study, open_storage
 
 RATE = {"name": "training.learning_rate", "type": "float", "low": 0.0001, "high": 0.002}
@@ -80,11 +80,12 @@ def test_other_bars_are_refused(spec):
 
 
 def test_a_file_of_the_same_bars_may_be_moved(tmp_path):
-    def at(path):
-        data = {"source": "file", "path": path, "timezone": "UTC", "instruments": ["EURUSD"]}
+    def at(path, **options):
+        data = {"source": "file", "path": path, "timezone": "UTC", "instruments": ["EURUSD"], **options}
         return load(tmp_path, training_config={"data": data})
 
     assert fingerprint(at("a.csv"), "bars") == fingerprint(at("b.csv"), "bars")
+    assert fingerprint(at("a.csv"), "bars") == fingerprint(at("a.csv.gz", format="table", sort=True), "bars")
     assert fingerprint(at("a.csv"), None) != fingerprint(at("b.csv"), None)
 
 
@@ -140,3 +141,46 @@ def test_the_first_free_name_is_found(spec):
     for name in ("fake", "fake-2"):
         optuna.create_study(storage=storage, study_name=name)
     assert free_name(storage, "fake") == "fake-3"
+
+
+def with_terms(tmp_path, monkeypatch, body="return o.traded * c.mine", **custom):
+    """A spec with a user's own reward term, whose file lies in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    head = "from fxai.env.plugins import reward_term\n@reward_term(mine=0.1)\ndef a(o, c):\n    "
+    (tmp_path / "mine.py").write_text(head + body + "\n")
+    return load(tmp_path, training_config={"env": {"reward": {"plugins": ["mine.py"], "custom": custom}}})
+
+
+def test_a_study_goes_on_with_the_same_terms_of_the_users_own(tmp_path, monkeypatch):
+    opened(with_terms(tmp_path, monkeypatch))
+    study = opened(with_terms(tmp_path, monkeypatch))
+    assert len(study.trials) == 1
+    check_plugins(study, with_terms(tmp_path, monkeypatch))
+
+
+def test_an_edited_term_of_the_users_own_is_refused(tmp_path, monkeypatch):
+    study = opened(with_terms(tmp_path, monkeypatch))
+    edited = with_terms(tmp_path, monkeypatch, "return -o.traded * c.mine")
+    with pytest.raises(StudyConflict, match=r"content of mine\.py: [0-9a-f]{64} in the study, [0-9a-f]{64} now"):
+        opened(edited)
+    # a worker that starts while the study runs looks too
+    with pytest.raises(StudyConflict, match=r"mine\.py was changed while study fake ran"):
+        check_plugins(study, edited)
+
+
+def test_another_coefficient_of_a_users_own_term_is_refused(tmp_path, monkeypatch):
+    opened(with_terms(tmp_path, monkeypatch, mine=0.2))
+    with pytest.raises(StudyConflict, match=r"base\.env\.reward\.custom\.mine: 0\.2 in the study, 0\.3 now"):
+        opened(with_terms(tmp_path, monkeypatch, mine=0.3))
+
+
+def test_a_missing_file_of_terms_is_named(tmp_path, monkeypatch):
+    spec = with_terms(tmp_path, monkeypatch)
+    (tmp_path / "mine.py").unlink()
+    with pytest.raises(InputError, match=r"^mine\.py: cannot read this file of env\.reward\.plugins"):
+        opened(spec)
+
+
+def test_the_spec_with_terms_of_the_users_own_comes_back_from_the_database(tmp_path, monkeypatch):
+    spec = with_terms(tmp_path, monkeypatch, mine=0.2)
+    assert recorded_spec(opened(spec), spec.storage) == spec

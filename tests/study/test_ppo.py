@@ -40,6 +40,21 @@ def test_reports_every_update_and_scores_on_schedule(tmp_path):
     assert reports[-1].device == "cpu"
 
 
+def test_the_last_report_tells_each_instrument(tmp_path):
+    *others, last = objective(request(config(training={"n_seeds": 2}), tmp_path))
+    assert all(report.instruments is None for report in others)
+    assert list(last.instruments) == ["EURUSD", "USDJPY"]
+    # two of the four episodes each; means over both seeds
+    for name in ("mean_reward", "total_return"):
+        assert last.metrics[name] == pytest.approx(sum(own[name] for own in last.instruments.values()) / 2)
+
+
+def test_one_instrument_is_the_whole(tmp_path):
+    one = config(data={"source": "ecb", "instruments": ["EURUSD"]})
+    *_, last = objective(request(one, tmp_path))
+    assert last.instruments is None
+
+
 def test_the_same_seed_scores_the_same_and_another_does_not(tmp_path):
     scores = [list(objective(request(config(), tmp_path, seed=s)))[-1] for s in (1, 1, 2)]
     assert scores[0] == scores[1]
@@ -52,6 +67,7 @@ def test_a_diverged_training_ends_with_finite_floor_values_and_its_reason(tmp_pa
     assert last.failure is not None
     assert "not finite at update" in last.failure
     assert last.metrics == FLOOR
+    assert last.instruments is None
 
 
 def test_several_seeds_are_averaged(tmp_path):
@@ -79,3 +95,24 @@ def test_too_short_data_is_refused_before_training(tmp_path):
     own = config(data={"source": "ecb", "instruments": ["EURUSD"], "start": "2026-01-01"})
     with pytest.raises(DataError, match="EURUSD"):
         next(objective(request(own, tmp_path)))
+
+
+def test_a_gymnasium_environment_is_trained_and_scored_in_the_markets_place(tmp_path):
+    small = {"n_segments": 2, "accounts_per_segment": 2, "rollout_steps": 16, "batch_size": 32, "total_updates": 2}
+    own = TrialConfig.model_validate(
+        {
+            "env": {"gym_id": "CartPole-v1"},
+            "model": {"head_width": 8},
+            "training": {**small, "eval_frequency": 2, "eval_episodes": 3, "n_seeds": 2, "device": "cpu"},
+        }
+    )
+    first, last = objective(request(own, tmp_path))
+    assert first.metrics is None
+    assert last.env_steps == 2 * 2 * 64  # members, updates, 4 copies of 16 steps
+    assert set(last.metrics) == {"mean_reward", "mean_shaped_reward", "mean_episode_length"}
+    assert last.metrics["mean_reward"] == last.metrics["mean_episode_length"]  # CartPole pays 1 a step
+    assert last.instruments is None
+    wild = own.training.model_copy(update={"learning_rate": 1e30, "max_grad_norm": 1e30})
+    *_, diverged = objective(request(own.model_copy(update={"training": wild}), tmp_path))
+    assert diverged.failure is not None
+    assert diverged.metrics["mean_reward"] == FLOOR["mean_reward"]

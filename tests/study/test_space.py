@@ -111,9 +111,13 @@ def test_bounds_of_a_float_are_floats_however_they_are_written() -> None:
 
 
 CONDITIONAL = (
-    parameter("categorical", "env.reward.enable_activity", choices=[True, False]),
+    parameter("categorical", "env.reward.enable_inactivity_penalty", choices=[True, False]),
     parameter(
-        "float", "env.reward.hold_penalty_per_step", low=0.0, high=1.0, when={"env.reward.enable_activity": True}
+        "float",
+        "env.reward.hold_penalty_per_step",
+        low=0.0,
+        high=1.0,
+        when={"env.reward.enable_inactivity_penalty": True},
     ),
     parameter("int", "model.n_layers", low=1, high=3),
     parameter("int", "model.ff_multiplier", low=1, high=2, when={"model.n_layers": [1, 2]}),
@@ -122,8 +126,8 @@ CONDITIONAL = (
 
 def test_a_condition_compares_type_and_value() -> None:
     activity = CONDITIONAL[1]
-    assert is_active(activity, {"env.reward.enable_activity": True})
-    assert not is_active(activity, {"env.reward.enable_activity": 1})
+    assert is_active(activity, {"env.reward.enable_inactivity_penalty": True})
+    assert not is_active(activity, {"env.reward.enable_inactivity_penalty": 1})
     assert not is_active(activity, {})
 
 
@@ -132,9 +136,9 @@ def test_only_active_parameters_are_suggested() -> None:
     seen = set()
     for _ in range(40):
         params = suggest(study.ask(), CONDITIONAL)
-        assert ("env.reward.hold_penalty_per_step" in params) is params["env.reward.enable_activity"]
+        assert ("env.reward.hold_penalty_per_step" in params) is params["env.reward.enable_inactivity_penalty"]
         assert ("model.ff_multiplier" in params) is (params["model.n_layers"] in (1, 2))
-        seen.add((params["env.reward.enable_activity"], params["model.n_layers"]))
+        seen.add((params["env.reward.enable_inactivity_penalty"], params["model.n_layers"]))
     assert len(seen) == 6  # 2 flags × 3 depths
 
 
@@ -160,9 +164,9 @@ def test_distributions_are_those_that_suggest_uses() -> None:
 
 
 def test_defaults_are_the_base_configs_values_of_active_parameters() -> None:
-    # enable_activity is false in the base, so its penalty is not searched; n_layers is 2, so ff_multiplier is.
+    # enable_inactivity_penalty is false in the base: its penalty is not searched; n_layers is 2, so ff_multiplier is.
     assert defaults(BASE, CONDITIONAL) == {
-        "env.reward.enable_activity": False,
+        "env.reward.enable_inactivity_penalty": False,
         "model.n_layers": 2,
         "model.ff_multiplier": 2,
     }
@@ -175,8 +179,8 @@ def test_a_default_outside_the_space_is_refused() -> None:
 
 
 def test_apply_puts_the_values_into_a_new_config() -> None:
-    config = apply(BASE, {"training.gamma": 0.5, "env.reward.enable_activity": True, "model.d_model": 32})
-    assert (config.training.gamma, config.env.reward.enable_activity, config.model.d_model) == (0.5, True, 32)
+    config = apply(BASE, {"training.gamma": 0.5, "env.reward.enable_inactivity_penalty": True, "model.d_model": 32})
+    assert (config.training.gamma, config.env.reward.enable_inactivity_penalty, config.model.d_model) == (0.5, True, 32)
     assert config.training.learning_rate == BASE.training.learning_rate
     assert BASE.model.d_model == 64
     assert apply(BASE, {}) == BASE

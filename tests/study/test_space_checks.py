@@ -9,7 +9,7 @@ import pytest
 from fxai.config import RewardConfig, TrialConfig
 from fxai.config.load import field_names
 from fxai.errors import ConfigError
-from fxai.study.space import Parameter
+from fxai.study.space import Parameter, apply
 from fxai.study.space_checks import check_space
 
 BASE = TrialConfig.model_validate({"data": {}, "env": {"execution": "next_close"}})
@@ -117,11 +117,11 @@ def test_trial_0_must_lie_in_the_space() -> None:
 def test_a_coefficient_of_a_term_that_is_off_is_refused() -> None:
     penalty = between("env.reward.hold_penalty_per_step", 0.0, 0.01)
     text = refusal(penalty)
-    assert "would do nothing: env.reward.enable_activity is false" in text
-    assert "training_config: {env: {reward: {enable_activity: true}}}" in text
-    assert check(choices("env.reward.enable_activity", True, False), penalty) == []
+    assert "would do nothing: env.reward.enable_inactivity_penalty is false" in text
+    assert "training_config: {env: {reward: {enable_inactivity_penalty: true}}}" in text
+    assert check(choices("env.reward.enable_inactivity_penalty", True, False), penalty) == []
     on = TrialConfig.model_validate(
-        {"data": {}, "env": {"execution": "next_close", "reward": {"enable_activity": True}}}
+        {"data": {}, "env": {"execution": "next_close", "reward": {"enable_inactivity_penalty": True}}}
     )
     assert check(penalty, base=on) == []
 
@@ -202,3 +202,48 @@ def test_a_condition_must_be_able_to_hold(when: dict[str, Any], message: str) ->
         between("model.n_layers", 1, 3, "int"),
     )
     assert f"f:2: parameter training.n_epochs: {message}" in text
+
+
+def with_terms(**custom: float) -> TrialConfig:
+    reward = {"plugins": ["rewards/mine.py"], "custom": custom}
+    return TrialConfig.model_validate({"data": {}, "env": {"execution": "next_close", "reward": reward}})
+
+
+CUSTOM = between("env.reward.custom.my_coefficient", 0.0, 1.0)
+
+
+def test_a_coefficient_of_a_users_own_term_is_searched_from_its_default_in_the_config() -> None:
+    # The file need not exist: reading a spec executes nothing.
+    assert check(CUSTOM, base=with_terms(my_coefficient=0.5)) == []
+    assert apply(with_terms(my_coefficient=0.5), {CUSTOM["name"]: 0.25}).env.reward.custom.by_name == {
+        "my_coefficient": 0.25
+    }
+
+
+def test_a_coefficient_of_a_users_own_term_needs_a_default() -> None:
+    text = refusal(CUSTOM, base=with_terms(other=0.5))
+    assert text.startswith("f:0: parameter env.reward.custom.my_coefficient has no default: the base config does not")
+    assert "training_config: {env: {reward: {custom: {my_coefficient: 0.0}}}}" in text
+    text = refusal(CUSTOM, base=with_terms(my_coefficient=2.0))
+    assert "f:0: parameter env.reward.custom.my_coefficient: the default 2.0 is not among the searched values" in text
+
+
+def test_a_coefficient_of_a_users_own_term_is_a_number_with_a_plain_name() -> None:
+    base = with_terms(my_coefficient=0.5)
+    text = refusal(choices("env.reward.custom.my_coefficient", 0.5, "high"), base=base)
+    assert "cannot be the text 'high': must be a number" in text
+    assert "'env.reward.custom.my.coefficient' is not a setting" in refusal(
+        between("env.reward.custom.my.coefficient", 0.0, 1.0), base=base
+    )
+    assert "'env.reward.custom' is not a setting" in refusal(between("env.reward.custom", 0.0, 1.0), base=base)
+    text = refusal(CUSTOM, base=base, metric="mean_shaped_reward")
+    assert "cannot be searched on mean_shaped_reward" in text
+
+
+def test_leverage_and_margin_that_do_not_go_together_are_found() -> None:
+    base = TrialConfig.model_validate(
+        {"data": {}, "env": {"execution": "next_close", "leverage": 10.0, "maintenance_margin": 0.05}}
+    )
+    text = refusal(choices("env.leverage", 10, 30), base=base)
+    assert "holds env.leverage = 30, which cannot train: " in text
+    assert "leverage 30 × maintenance_margin 0.05 = 1.5 must be below 1" in text

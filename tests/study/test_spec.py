@@ -245,7 +245,21 @@ def test_the_direction_is_the_metrics_own_unless_said(tmp_path: Path) -> None:
 
 def test_an_unknown_metric_lists_those_that_exist(tmp_path: Path) -> None:
     text = refusal(tmp_path, {"metric_name": "sharp"})
-    assert "hint: did you mean sharpe? (known: mean_reward, sharpe, " in text
+    assert "hint: did you mean sharpe?" in text
+
+
+def test_a_gymnasium_environment_has_its_return_and_no_other_metric_or_setting(tmp_path: Path) -> None:
+    training = {"env": {"gym_id": "Acrobot-v1"}}
+    gym = {"base_config": "cartpole", "metric_name": "mean_reward", "training_config": training}
+    head = {"name": "model.head_width", "type": "categorical", "choices": [32, 64]}
+    rate = {"name": "training.learning_rate", "type": "float_log", "low": 1e-5, "high": 1e-2}
+    study, _ = load_with(tmp_path, {**gym, "parameters": [rate, head]}, drop=("pruner",))
+    assert study.base.env.gym_id == "Acrobot-v1"
+    text = refusal(tmp_path, {**gym, "metric_name": "sharpe", "parameters": [rate]}, drop=("pruner",))
+    assert "metric_name sharpe: an episode of Acrobot-v1 has no such metric" in text
+    width = {"name": "model.d_model", "type": "categorical", "choices": [32, 64]}
+    text = refusal(tmp_path, {**gym, "parameters": [width]}, drop=("pruner",))
+    assert "model.d_model has no meaning with env.gym_id Acrobot-v1" in text
 
 
 def test_the_reward_cannot_be_searched_on_the_shaped_reward(tmp_path: Path) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +146,7 @@ def test_the_pruner_ends_a_trial_at_its_report(tmp_path):
         "state": "PRUNED",
         "value": -1.0,
         "error": None,
+        "feasible": True,
         "duration_s": 0,
     }
 
@@ -172,7 +174,9 @@ def test_updates_without_evaluation_are_shown_but_not_reported(tmp_path):
     [
         ([fakes.report(1, float("nan"))], "mean_reward is nan at update 1"),
         ([fakes.report(1, float("inf"))], "mean_reward is inf at update 1"),
+        ([fakes.report(1, float("-inf"))], "mean_reward is -inf at update 1"),
         ([fakes.report(2, 0.0), fakes.report(2, 1.0)], "the objective reported step 2 after step 2"),
+        ([fakes.report(2, 0.0), fakes.report(1, 1.0)], "the objective reported step 1 after step 2"),
         ([fakes.report(1, None)], "the objective ended without an evaluated report"),
         ([], "the objective ended without an evaluated report"),
     ],
@@ -224,6 +228,14 @@ def test_few_trades_break_a_constraint(tmp_path):
     run.go()
     # every metric of the fake is 3, its trades too: 5 − 3 = 2 > 0 is infeasible
     assert run.trials[0].constraints == {"min_trades": 2.0}
+    assert run.said("trial_finished")[0]["feasible"] is False
+
+
+def test_instruments_of_the_last_report_are_stored(tmp_path):
+    told = replace(fakes.report(1, 3.0), instruments={"EURUSD": {"sharpe": 1.0, "calmar": math.inf}})
+    run = Run(fakes.load(tmp_path, n_trials=1), tmp_path, gives(told))
+    run.go()
+    assert run.trials[0].user_attrs["instruments"] == {"EURUSD": {"sharpe": 1.0, "calmar": None}}
 
 
 def test_several_directions_tell_all_values_and_prune_nothing(tmp_path):

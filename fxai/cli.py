@@ -199,14 +199,14 @@ def _seconds(text: str) -> float:
 
 def run(args: argparse.Namespace) -> int:
     """Run the studies of a spec file, one after the other."""
-    from fxai.commands import run_specs
+    from fxai.commands.study import run_specs
 
     return run_specs(args, _say)
 
 
 def show_best(args: argparse.Namespace) -> int:
     """Print and export the best trial of a study."""
-    from fxai.commands import best
+    from fxai.commands.study import best
 
     return best(args.study, args.storage, args.results_dir)
 
@@ -230,19 +230,19 @@ def serve_dashboard(args: argparse.Namespace) -> int:
 
 
 def _train(args: argparse.Namespace) -> int:
-    from fxai.single import train_command
+    from fxai.commands.train import train_command
 
     return int(train_command(args))
 
 
 def _backtest(args: argparse.Namespace) -> int:
-    from fxai.backtest_command import backtest_command
+    from fxai.commands.backtest import backtest_command
 
     return int(backtest_command(args))
 
 
 def _data_check(args: argparse.Namespace) -> int:
-    from fxai.data_check import data_check_command
+    from fxai.commands.data_check import data_check_command
 
     return int(data_check_command(args))
 

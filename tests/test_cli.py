@@ -11,7 +11,8 @@ import optuna
 import pytest
 import yaml
 
-from fxai import cli, commands
+from fxai import cli
+from fxai.commands import study as commands
 from fxai.errors import InputError, StudyConflict
 from fxai.study.budget import claim, requeue
 from fxai.study.fingerprint import open_study

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fxai.market.bars import Bars
 from fxai.market.checks import SECOND_NS, Defect, defects
 from fxai.market.features import timeframe_s
-from fxai.market.raw import Array, RawBars
+from fxai.market.reading.raw import Array, RawBars
 from fxai.market.spreads import Spread, spread_of
 
 YEAR_S = 365.25 * 86_400

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from fxai.config.data import DataConfig
 from fxai.market import checks
-from fxai.market.raw import Array, Origin, RawBars
 from fxai.market.raw_cache import cached_raw
-from fxai.market.readers import raw_from_frame
-from fxai.market.zones import Zone
+from fxai.market.reading.raw import Array, Origin, RawBars
+from fxai.market.reading.readers import raw_from_frame
+from fxai.market.reading.zones import Zone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fxai.errors import DataError
-from fxai.market.raw import Array, Origin, RawBars, Source, first_true
+from fxai.market.reading.raw import Array, Origin, RawBars, Source, first_true
 
 JUMP = 100.0
 """Prices that change by more than this factor from one bar to the next are noted."""

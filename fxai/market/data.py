@@ -23,7 +23,7 @@ from fxai.market.bars import Bars, read_bars
 from fxai.market.checks import SECOND_NS, bars_note, duration, stamp
 from fxai.market.feature_cache import cached_features
 from fxai.market.features import LOOKBACK, FeatureSet, compute_features, timeframe_s
-from fxai.market.raw import Array
+from fxai.market.reading.raw import Array
 from fxai.market.splits import PART_NAMES, WHOLE, cut_times, part_rows
 
 YEAR_S = 365.25 * 86_400

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxai.market.bars import Bars
-from fxai.market.raw import Array
+from fxai.market.reading.raw import Array
 
 LOOKBACK = 64
 """Bars before a bar that its features depend on; the first LOOKBACK bars of a series have none."""

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from fxai.config.data import FILE_OPTIONS, DataConfig
 from fxai.market import cache
-from fxai.market.raw import Origin, RawBars, Source
-from fxai.market.readers import read_raw
+from fxai.market.reading.raw import Origin, RawBars, Source
+from fxai.market.reading.readers import read_raw
 
 WORTH_BYTES = 4 * 2**20
 """Smaller files are parsed in a tenth of a second."""

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fxai.market.bars import Bars
-from fxai.market.raw import Array
+from fxai.market.reading.raw import Array
 
 QUANTILES = (0.05, 0.5, 0.95, 1.0)
 

@@ -10,7 +10,7 @@ import pandas as pd
 from fxai.config.data import DataConfig, SplitConfig
 from fxai.market.bars import bars_from_frame
 from fxai.market.data import Market, build_market
-from fxai.market.zones import find_zone
+from fxai.market.reading.zones import find_zone
 
 
 def ar1_bars(

@@ -16,7 +16,7 @@ from fxai.market.audit import FAR, SPIKE, Gaps, Measures, Move
 from fxai.market.bars import Bars
 from fxai.market.checks import Defect, duration, stamp
 from fxai.market.data import Plan
-from fxai.market.raw import Origin, Source
+from fxai.market.reading.raw import Origin, Source
 from fxai.market.spreads import Spread
 from fxai.report.text import clean, count, number
 

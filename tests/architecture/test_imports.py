@@ -23,7 +23,7 @@ ORDER = (
     ("report",),
     ("tracking",),
     ("dashboard",),
-    ("commands", "single", "backtest_command", "data_check", "cli"),
+    ("commands", "cli"),
 )
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 
@@ -69,7 +69,14 @@ def test_the_agent_and_all_below_it_know_nothing_of_optuna(path):
 
 @pytest.mark.parametrize(
     "module",
-    ["fxai.cli", "fxai.commands", "fxai.study.spec", "fxai.study.launch", "fxai.report.summary", "fxai.report.results"],
+    [
+        "fxai.cli",
+        "fxai.commands.study",
+        "fxai.study.spec",
+        "fxai.study.launch",
+        "fxai.report.summary",
+        "fxai.report.results",
+    ],
 )
 def test_nothing_that_answers_at_once_imports_torch(module):
     code = f"import sys, {module}; print([m for m in ('torch', 'plotly', 'wandb', 'pandas') if m in sys.modules])"

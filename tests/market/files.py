@@ -13,8 +13,8 @@ from fxai.errors import DataError
 from fxai.market.bars import to_bars
 from fxai.market.checks import bars_note
 from fxai.market.features import timeframe_s
-from fxai.market.raw import RawBars
-from fxai.market.readers import read_raw
+from fxai.market.reading.raw import RawBars
+from fxai.market.reading.readers import read_raw
 
 
 def data_config(**options: Any) -> DataConfig:

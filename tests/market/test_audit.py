@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from fxai.market import checks
 from fxai.market.audit import Gaps, Runs, measure, sound_rows
 from fxai.market.bars import Bars, to_bars
-from fxai.market.raw import Origin, RawBars, Source
+from fxai.market.reading.raw import Origin, RawBars, Source
 
 HOUR_NS = 3600 * 10**9
 

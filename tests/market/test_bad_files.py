@@ -13,7 +13,7 @@ from fxai.errors import DataError
 from fxai.market import memory
 from fxai.market.bars import bars_from_frame, read_bars
 from fxai.market.data import load_market
-from fxai.market.zones import find_zone
+from fxai.market.reading.zones import find_zone
 
 UTC = data_config(timezone="UTC")
 HEAD = "time,open,high,low,close\n"

@@ -10,7 +10,7 @@ import pytest
 from market.files import data_config
 
 from fxai.market.bars import Bars, bars_from_frame, read_bars
-from fxai.market.zones import find_zone
+from fxai.market.reading.zones import find_zone
 
 UTC = find_zone("UTC", "timezone")
 

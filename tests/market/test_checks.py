@@ -7,7 +7,7 @@ import pytest
 
 from fxai.errors import DataError
 from fxai.market.checks import bar_length, check, defects
-from fxai.market.raw import Origin, RawBars, Source
+from fxai.market.reading.raw import Origin, RawBars, Source
 
 HOUR_NS = 3_600 * 10**9
 FROM_NS = 1_704_067_200 * 10**9  # 2024-01-01 00:00 UTC

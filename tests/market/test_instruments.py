@@ -13,8 +13,8 @@ from fxai.errors import DataError
 from fxai.market.bars import Bars, bars_from_frame
 from fxai.market.data import Market, MarketPart
 from fxai.market.features import LOOKBACK, FeatureSet, compute_features
+from fxai.market.reading.zones import find_zone
 from fxai.market.synthetic import ar1_bars, market_from_bars
-from fxai.market.zones import find_zone
 
 SPLIT = SplitConfig(validation=0.2, test=0.2, purge_bars=10)
 PARTS = ("train", "validation", "test")

@@ -64,8 +64,8 @@ def peak():
 def recorded(rows, cells, kind, where, original=memory.check_fits):
     print(rows * (memory.BYTES_PER_ROW + cells * memory.BYTES_PER_CELL[kind]))
     original(rows, cells, kind, where)
-import fxai.market.delimited, fxai.market.readers
-fxai.market.delimited.check_fits = fxai.market.readers.check_fits = recorded
+import fxai.market.reading.delimited, fxai.market.reading.readers
+fxai.market.reading.delimited.check_fits = fxai.market.reading.readers.check_fits = recorded
 small, big = sys.argv[1:]
 def load(path):
     data.load_market(DataConfig(source="file", path=path, instruments=("A",), timezone="UTC"))

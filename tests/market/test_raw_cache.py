@@ -14,9 +14,9 @@ from fxai.config.data import DataConfig
 from fxai.errors import DataError
 from fxai.market import raw_cache
 from fxai.market.bars import read_bars
-from fxai.market.raw import Origin, RawBars, Source
 from fxai.market.raw_cache import cached_raw
-from fxai.market.readers import read_raw
+from fxai.market.reading.raw import Origin, RawBars, Source
+from fxai.market.reading.readers import read_raw
 
 
 @pytest.fixture(autouse=True)

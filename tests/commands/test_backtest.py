@@ -202,6 +202,6 @@ def test_bars_of_other_features_are_refused(agent, tmp_path, capsys):
 
 
 def test_a_gymnasium_environment_has_nothing_to_backtest(capsys):
-    config = Path(__file__).parents[1] / "config" / "base" / "cartpole.yaml"
+    config = Path(__file__).parents[2] / "config" / "base" / "cartpole.yaml"
     assert cli.main(["backtest", "--config", str(config), "--weights", "w1"]) == 2
     assert "env.gym_id CartPole-v1 has no bars, trades or costs to backtest" in capsys.readouterr().err

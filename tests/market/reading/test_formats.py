@@ -10,10 +10,10 @@ import pytest
 
 from fxai.config.data import FILE_OPTIONS, FileFormat
 from fxai.errors import DataError
-from fxai.market.formats import BY_NAME, find_layout
-from fxai.market.layout import take_apart
+from fxai.market.reading.formats import BY_NAME, find_layout
+from fxai.market.reading.layout import take_apart
 
-TEXT = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+TEXT = (Path(__file__).parents[3] / "docs" / "data.md").read_text(encoding="utf-8")
 
 HEADERS = {
     "dukascopy": "Gmt time,Open,High,Low,Close,Volume",

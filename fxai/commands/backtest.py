@@ -16,6 +16,7 @@ from fxai.agent.checkpoint import load_weights
 from fxai.agent.policy import Policy
 from fxai.agent.process import prepare_process
 from fxai.agent.train import resolve_device
+from fxai.commands.train import find_ruler, ruler_of
 from fxai.config import TrialConfig
 from fxai.config.data import DataConfig
 from fxai.config.load import load_trial_config, parse
@@ -30,7 +31,6 @@ from fxai.report.backtest import SHOWN, write_backtest_page
 from fxai.report.terminal import make_console
 from fxai.report.text import clean, count, metric
 from fxai.report.trade_list import write_trades
-from fxai.single import find_ruler, ruler_of
 
 _INSTRUMENT = ("mean_reward", "total_return", "sharpe", "max_drawdown", "n_trades", "turnover")
 """Metrics of each instrument in the terminal; the page has all."""

@@ -113,6 +113,6 @@ def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
         raise PermissionError(13, "Permission denied")
 
     (path := tmp_path / "bars").write_text("time,close\n2024-01-01,1\n", encoding="utf-8")
-    monkeypatch.setattr("fxai.market.readers.look_at", refuse)
+    monkeypatch.setattr("fxai.market.reading.readers.look_at", refuse)
     with pytest.raises(DataError, match="the file cannot be read: Permission denied"):
         load_market(DataConfig(source="file", path=str(path), instruments=("A",), timezone="UTC"))

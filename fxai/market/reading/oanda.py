@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from fxai.errors import DataError
-from fxai.market.container import Content
-from fxai.market.layout import OHLC
 from fxai.market.memory import check_fits
-from fxai.market.raw import Array, Source, shown
+from fxai.market.reading.container import Content
+from fxai.market.reading.layout import OHLC
+from fxai.market.reading.raw import Array, Source, shown
 
 LEAST_BYTES = 150
 """Of a candle in a file: with one price and nothing that can be left out."""

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from fxai.errors import DataError
-from fxai.market.raw import Source, first_true
+from fxai.market.reading.raw import Source, first_true
 
 MOVED = re.compile(r"(.+?)([+-])(\d{2}):(\d{2})")
 """An IANA name and the time it is moved by; Etc/GMT+5 has no minutes and is a name."""

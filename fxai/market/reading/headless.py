@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from fxai.errors import DataError
-from fxai.market.layout import OHLC, Head, Layout, bare
+from fxai.market.reading.layout import OHLC, Head, Layout, bare
 
 EST = "Etc/GMT+5"
 """HistData's zone: New York's winter time, all year."""

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from fxai.errors import DataError
-from fxai.market.raw import Source
-from fxai.market.zones import find_zone, localise
+from fxai.market.reading.raw import Source
+from fxai.market.reading.zones import find_zone, localise
 
 SOURCE = Source(name="bars.csv", first_line=2)
 

@@ -18,9 +18,9 @@ import pyarrow.compute
 from numpy.typing import NDArray
 
 from fxai.errors import DataError
-from fxai.market.dates import DAY_OR_MONTH_FIRST, ORDER_HINT, to_iso, wrong_date
-from fxai.market.raw import Source, first_true, shown
-from fxai.market.zones import Zone, localise
+from fxai.market.reading.dates import DAY_OR_MONTH_FIRST, ORDER_HINT, to_iso, wrong_date
+from fxai.market.reading.raw import Source, first_true, shown
+from fxai.market.reading.zones import Zone, localise
 
 UNIX_FROM, UNIX_TO = 315_532_800, 4_102_444_800
 """1980 and 2100 in unix seconds: between them seconds, ms, µs and ns cannot be confused."""

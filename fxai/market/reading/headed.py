@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 from fxai.errors import DataError
-from fxai.market.columns import find_columns
-from fxai.market.headless import BROKER_HINT
-from fxai.market.layout import Head, Layout, numeric
-from fxai.market.raw import shown
+from fxai.market.reading.columns import find_columns
+from fxai.market.reading.headless import BROKER_HINT
+from fxai.market.reading.layout import Head, Layout, numeric
+from fxai.market.reading.raw import shown
 
 DUKASCOPY_TIME = r"\s*\d{2}\.\d{2}\.\d{4} \d{2}:\d{2}:\d{2}(?:\.\d+)?( GMT[+-]\d{4})?\s*"
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fxai.errors import DataError
-from fxai.market.columns import Columns
-from fxai.market.raw import shown
-from fxai.market.times import ASK_ZONE_HINT
+from fxai.market.reading.columns import Columns
+from fxai.market.reading.raw import shown
+from fxai.market.reading.times import ASK_ZONE_HINT
 
 DELIMITERS = (",", ";", "\t")
 

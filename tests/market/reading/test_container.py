@@ -12,7 +12,7 @@ import pytest
 from market.files import read, refused, stamps, values
 
 from fxai.market import memory
-from fxai.market.container import look_at
+from fxai.market.reading.container import look_at
 
 TEXT = "time,open,high,low,close\n2024-01-01 00:00,1,3,0.5,2\n2024-01-01 01:00,2,4,1,3\n"
 CANDLES = '{"candles":[{"time":"2024-01-01T00:00:00Z","mid":{"o":1,"h":3,"l":0.5,"c":2}}]}'

@@ -10,10 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fxai.errors import DataError
-from fxai.market.container import UNPACK_ERRORS, Content, damaged
-from fxai.market.layout import Head, Layout
 from fxai.market.memory import check_fits
-from fxai.market.raw import Source, first_true, shown
+from fxai.market.reading.container import UNPACK_ERRORS, Content, damaged
+from fxai.market.reading.layout import Head, Layout
+from fxai.market.reading.raw import Source, first_true, shown
 
 DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
 

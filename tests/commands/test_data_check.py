@@ -13,7 +13,7 @@ import pytest
 from fxai.cli import main
 from fxai.market.synthetic import ar1_bars
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fxai.errors import DataError
-from fxai.market import headed, headless
-from fxai.market.layout import Head, Layout
-from fxai.market.raw import shown
+from fxai.market.reading import headed, headless
+from fxai.market.reading.layout import Head, Layout
+from fxai.market.reading.raw import shown
 
 Look = Callable[[Head], Layout | None]
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from fxai.errors import DataError
-from fxai.market.raw import Source, first_true, shown
+from fxai.market.reading.raw import Source, first_true, shown
 
 DAY_OR_MONTH_FIRST = r"^\s*\d{1,2}[./-]\d{1,2}[./-]\d{2,4}\b"
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fxai.errors import DataError
-from fxai.market.raw import shown
+from fxai.market.reading.raw import shown
 
 ALIASES: dict[str, tuple[str, ...]] = {
     "open": ("open", "o"),

@@ -12,16 +12,16 @@ import pandas as pd
 
 from fxai.config.data import DataConfig
 from fxai.errors import DataError
-from fxai.market import delimited, oanda
-from fxai.market.columns import Columns, find_columns
-from fxai.market.container import Content, look_at
-from fxai.market.formats import find_layout, not_of_format
-from fxai.market.layout import Head, Layout, take_apart
 from fxai.market.memory import check_fits
-from fxai.market.raw import Array, Origin, RawBars, Source, first_true, shown
-from fxai.market.times import TimeRules, to_utc
-from fxai.market.units import in_prices, looks_scaled, scaled, spread_of_points
-from fxai.market.zones import Zone, find_zone
+from fxai.market.reading import delimited, oanda
+from fxai.market.reading.columns import Columns, find_columns
+from fxai.market.reading.container import Content, look_at
+from fxai.market.reading.formats import find_layout, not_of_format
+from fxai.market.reading.layout import Head, Layout, take_apart
+from fxai.market.reading.raw import Array, Origin, RawBars, Source, first_true, shown
+from fxai.market.reading.times import TimeRules, to_utc
+from fxai.market.reading.units import in_prices, looks_scaled, scaled, spread_of_points
+from fxai.market.reading.zones import Zone, find_zone
 
 NO_PRICE = 2.0**63
 """Databento's int64 for no price."""

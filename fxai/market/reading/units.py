@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from fxai.errors import DataError
-from fxai.market.raw import RawBars
+from fxai.market.reading.raw import RawBars
 
 SCALED_FROM = 10_000
 """Whole-number prices from here on are worth a note: a price of 0.1 × 1e5, of 10 × 1e3."""

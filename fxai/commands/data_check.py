@@ -17,8 +17,8 @@ from fxai.market import ecb
 from fxai.market.audit import measure, sound_rows
 from fxai.market.bars import Bars, to_bars
 from fxai.market.data import plan_parts
-from fxai.market.raw import Source
 from fxai.market.raw_cache import cached_raw
+from fxai.market.reading.raw import Source
 from fxai.report.data_check import PARTS, FileCheck, Measured, SplitCheck, print_check, print_split, print_total
 from fxai.report.terminal import make_console
 

@@ -16,7 +16,7 @@ from typing import IO, cast
 
 from fxai.errors import DataError
 from fxai.market.memory import check_unpacked, unpacked_limit
-from fxai.market.raw import shown
+from fxai.market.reading.raw import shown
 
 SAMPLE_BYTES = 65_536
 """Bytes read to see what a file holds."""

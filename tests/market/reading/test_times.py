@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from fxai.errors import DataError
-from fxai.market.raw import Source
-from fxai.market.times import TimeRules, to_utc
-from fxai.market.zones import find_zone
+from fxai.market.reading.raw import Source
+from fxai.market.reading.times import TimeRules, to_utc
+from fxai.market.reading.zones import find_zone
 
 SOURCE = Source(name="bars.csv", first_line=2)
 

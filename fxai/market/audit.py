@@ -1,7 +1,8 @@
 """What a person should know of bars before anything is trained on them: gaps, flat bars, jumps, spread, volume.
 
 N bars.  Times are UTC nanoseconds, returns are log returns of mid closes, spreads are basis points of the mid.
-Defects (`fxai.market.checks`) make bars unusable; what is measured here is merely to be looked at.
+Defects (`fxai.market.checks`) make bars unusable; what is measured here is merely to be looked at. Times are of all
+bars; what prices do is told of the bars before the sealed test alone.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from fxai.arrays import Array
 from fxai.market.bars import Bars
-from fxai.market.checks import SECOND_NS, Defect, defects
+from fxai.market.checks import Defect, defects
+from fxai.market.clock import SECOND_NS, bars_per_year, holes, over_a_weekend
 from fxai.market.features import timeframe_s
-from fxai.market.reading.raw import Array, RawBars
+from fxai.market.reading.raw import RawBars
 from fxai.market.spreads import Spread, spread_of
-
-YEAR_S = 365.25 * 86_400
+from fxai.market.weeks import Weeks, weeks_of
 
 FAR = 20.0
 """Moves beyond so many robust standard deviations are shown: 6 of 74,439 hourly EURUSD bars from 2007 to 2019."""
@@ -28,12 +30,8 @@ SPIKE = 10.0
 BACK = 0.25
 """Of a spike, what may be left after the next bar."""
 
-WEEKEND_S = 80 * 3600.0
-"""A gap over a Saturday noon, UTC, is a weekend up to this length: Friday's last daily bar to Monday's is 72 hours."""
-
-DAY_NS = 86_400 * SECOND_NS
-SATURDAY_NOON_NS = int(2.5 * DAY_NS)
-"""Into a week that begins, as unix time does, with a Thursday."""
+FEWEST = 2
+"""Bars in which a price can move."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +93,25 @@ class Moves:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Prices:
+    """What the prices of bars do."""
+
+    rows: int
+    """How many bars these figures are of, from the first on."""
+
+    flat: Runs
+    """Bars whose open, high, low and close are one price; closes like the one before, where there is nothing else."""
+
+    repeats: int
+    """Bars that are the bar before in every number; 0 where a close is all there is."""
+
+    moves: Moves
+    spread: Spread
+    zero_volume: float | None
+    """Share of bars without volume; None where there is no such column."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Measures:
     """Bars in figures."""
 
@@ -106,15 +123,18 @@ class Measures:
     """Share of the steps that are exactly the timeframe."""
 
     bars_per_year: float
+    """Where none are missing: holes are left out."""
+
+    holes: int
+    """Gaps so long that data are missing."""
+
     weekends: Gaps
     other_gaps: Gaps
-    flat: Runs
-    """Bars whose open, high, low and close are one price; closes like the one before, where there is nothing else."""
+    weeks: Weeks | None
+    """When trading weeks begin and end; None where too few do."""
 
-    moves: Moves
-    spread: Spread
-    zero_volume: float | None
-    """Share of bars without volume; None where there is no such column."""
+    prices: Prices | None
+    """None where fewer than two bars may be looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,34 +168,43 @@ def sound_rows(raw: RawBars) -> Sound:
     return Sound(raw=kept, defects=found, dropped=len(raw) - len(kept))
 
 
-def measure(bars: Bars, shown: int = 5) -> Measures:
-    """Figures of bars without defects, at least three; `shown` is how many moves are listed."""
+def measure(bars: Bars, shown: int = 5, sealed_ns: int | None = None) -> Measures:
+    """Figures of bars without defects, at least three.
+
+    Args:
+        bars: what is measured.
+        shown: how many moves are listed.
+        sealed_ns: where the sealed test begins: prices from then on are not looked at. None where nothing is sealed.
+    """
     bar_s = timeframe_s(bars.time_N)
     step_N = np.diff(bars.time_N)
     gap_N = step_N > 1.5 * bar_s * SECOND_NS
-    weekend_N = gap_N & _over_a_weekend(bars.time_N)
-    span_s = float(bars.time_N[-1] - bars.time_N[0]) / SECOND_NS
+    weekend_N = gap_N & over_a_weekend(bars.time_N)
+    unsealed = len(bars) if sealed_ns is None else int(np.searchsorted(bars.time_N, sealed_ns))
     return Measures(
         rows=len(bars),
         first_ns=int(bars.time_N[0]),
         last_ns=int(bars.time_N[-1]),
         timeframe_s=bar_s,
         regular=float(np.mean(step_N == round(bar_s * SECOND_NS))),
-        bars_per_year=(len(bars) - 1) / span_s * YEAR_S,
+        bars_per_year=bars_per_year(bars.time_N, bar_s),
+        holes=len(holes(bars.time_N, bar_s)),
         weekends=_gaps(step_N, weekend_N, bar_s),
         other_gaps=_gaps(step_N, gap_N & ~weekend_N, bar_s),
+        weeks=weeks_of(bars.time_N, bar_s),
+        prices=_prices(bars.rows(0, unsealed), gap_N[: unsealed - 1], shown) if unsealed >= FEWEST else None,
+    )
+
+
+def _prices(bars: Bars, gap_N: NDArray[np.bool_], shown: int) -> Prices:
+    return Prices(
+        rows=len(bars),
         flat=_flat(bars),
+        repeats=_repeats(bars),
         moves=_moves(bars.close_N, gap_N, shown),
         spread=spread_of(bars, gap_N),
         zero_volume=None if bars.volume_N is None else float(np.mean(bars.volume_N == 0.0)),
     )
-
-
-def _over_a_weekend(time_N: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Steps [N − 1] over a Saturday noon and not much longer than a weekend."""
-    before_N, step_N = time_N[:-1], np.diff(time_N)
-    until_noon_N = (SATURDAY_NOON_NS - before_N) % (7 * DAY_NS)
-    return (until_noon_N < step_N) & (step_N <= WEEKEND_S * SECOND_NS)
 
 
 def _gaps(step_N: NDArray[np.int64], which_N: NDArray[np.bool_], bar_s: float) -> Gaps:
@@ -195,6 +224,13 @@ def _flat(bars: Bars) -> Runs:
     if bars.high_N is not None and bars.low_N is not None:
         return _runs(bars.high_N <= bars.low_N)
     return _runs(np.concatenate([[False], np.diff(bars.close_N) == 0.0]))
+
+
+def _repeats(bars: Bars) -> int:
+    """Bars that differ from the one before in nothing but their time."""
+    if bars.open_N is None and bars.high_N is None:
+        return 0
+    return int(np.logical_and.reduce([np.diff(values_N) == 0.0 for values_N in bars.arrays().values()]).sum())
 
 
 def _runs(flag_N: NDArray[np.bool_]) -> Runs:

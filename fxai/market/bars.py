@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from fxai.arrays import Array
 from fxai.config.data import DataConfig
 from fxai.market import checks
 from fxai.market.raw_cache import cached_raw
-from fxai.market.reading.raw import Array, Origin, RawBars
+from fxai.market.reading.raw import Origin, RawBars
 from fxai.market.reading.readers import raw_from_frame
 from fxai.market.reading.zones import Zone
 
@@ -124,8 +125,8 @@ def _from_prices(numbers: dict[str, Array]) -> dict[str, Array]:
 
 
 def _notes(prices: dict[str, Array], raw: RawBars) -> list[str]:
-    notes = [checks.jump_note(prices["close_N"], raw.source)]
-    if "high_N" in prices:
-        open_close = {"open": prices.get("open_N"), "close": prices["close_N"]}
-        notes.append(checks.outside_note(open_close, prices["high_N"], prices["low_N"], raw.source))
-    return [note for note in notes if note is not None]
+    if "high_N" not in prices:
+        return []
+    open_close = {"open": prices.get("open_N"), "close": prices["close_N"]}
+    note = checks.outside_note(open_close, prices["high_N"], prices["low_N"], raw.source)
+    return [] if note is None else [note]

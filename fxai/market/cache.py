@@ -13,6 +13,7 @@ import contextlib
 import hashlib
 import json
 import math
+import operator
 import os
 import platform
 import re
@@ -21,12 +22,12 @@ import time
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from fxai.errors import FxaiError
@@ -35,7 +36,10 @@ from fxai.files import open_atomic
 Numbers = NDArray[Any]
 
 VARIABLE = "FXAI_CACHE"
-"""Environment variable: another folder, or `off`."""
+"""Environment variable: another folder, or one of OFF in any case."""
+
+OFF = ("off", "0", "no", "none", "false")
+"""What keeps nothing; a folder of such a name is `./off`."""
 
 LIMIT_BYTES = 4 * 2**30
 """Of all entries together; the ones not used for longest go first."""
@@ -67,7 +71,7 @@ class Entry:
 def folder() -> Path | None:
     """Where entries lie; None where nothing is kept."""
     given = os.environ.get(VARIABLE, "")
-    if given == "off":
+    if given.strip().lower() in OFF:
         return None
     try:
         if given:
@@ -80,9 +84,9 @@ def folder() -> Path | None:
 
 def entry_name(kind: str, settings: object, arrays: Mapping[str, Numbers]) -> str | None:
     """The file name of what is made from these numbers and settings by this code; None where code cannot be read."""
-    if (code := _code_hash()) is None:
+    if CODE_HASH is None:
         return None
-    digest = hashlib.sha256(f"{FORMAT} {kind} {code} {json.dumps(settings, sort_keys=True)}".encode())
+    digest = hashlib.sha256(f"{FORMAT} {kind} {CODE_HASH} {json.dumps(settings, sort_keys=True)}".encode())
     for name, values in arrays.items():
         digest.update(f"\n{name} {values.dtype.str} {values.shape}\n".encode())
         digest.update(np.ascontiguousarray(values).data)
@@ -97,7 +101,7 @@ def load(name: str) -> Entry | None:
     try:
         with open(home / name, "rb", opener=_opener) as file:
             entry = _read(file, name)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (OSError, ValueError, ArithmeticError, TypeError, KeyError, AttributeError, RecursionError):
         return None
     with contextlib.suppress(OSError):  # a folder that is read-only
         os.utime(home / name)
@@ -131,7 +135,7 @@ def _read(file: BinaryIO, name: str) -> Entry:
     header = json.loads(file.readline(HEADER_BYTES))
     expected = header.pop("crc32")
     checksum = _header_checksum(header)
-    layout = [(str(key), str(kind), tuple(int(n) for n in shape)) for key, kind, shape in header["arrays"]]
+    layout = [(str(key), str(kind), tuple(operator.index(n) for n in shape)) for key, kind, shape in header["arrays"]]
     if header["name"] != name or any(kind not in DTYPES for _, kind, _ in layout):
         raise ValueError("another entry")
     sizes = [int(kind[2]) * math.prod(shape) for _, kind, shape in layout]
@@ -184,16 +188,21 @@ def _tidy(home: Path) -> None:
                 path.unlink()
 
 
-@cache
-def _code_hash() -> str | None:
+def _code_hash(folder: Path) -> str | None:
     """Of the code that makes what is kept, and of what it calculates with; None where there is no source to hash."""
     try:
-        sources = [path.read_bytes() for path in sorted(Path(__file__).parent.rglob("*.py"))]
+        sources = [path.read_bytes() for path in sorted(folder.rglob("*.py"))]
     except OSError:
         return None
     if not sources:
         return None
-    digest = hashlib.sha256(f"{np.__version__} {pd.__version__} {platform.machine()}".encode())
+    versions = f"{np.__version__} {pd.__version__} {pa.__version__} {platform.python_version()} {platform.machine()}"
+    digest = hashlib.sha256(versions.encode())
     for source in sources:
         digest.update(source)
     return digest.hexdigest()
+
+
+CODE_HASH = _code_hash(Path(__file__).parent)
+"""Taken when the code is imported, not when it is first needed: a run of hours must not name what it makes after files
+that were edited meanwhile."""

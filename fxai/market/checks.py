@@ -10,19 +10,19 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
+from fxai.arrays import Array
 from fxai.errors import DataError
-from fxai.market.reading.raw import Array, Origin, RawBars, Source, first_true
+from fxai.market.clock import SECOND_NS, bar_length, holes, stamp, time_apart
+from fxai.market.reading.raw import Origin, RawBars, Source, first_true
 
-JUMP = 100.0
-"""Prices that change by more than this factor from one bar to the next are noted."""
+JUMP = 2.0
+"""Closes that change by more than this factor from one bar to the next are noted: a wrong decimal point is 10, yen
+among dollars about 100, and no currency of the bundled rates comes near it."""
 
 WIDEST_SPREAD = 0.1
 """A spread column above this share of the price is taken for points or pips and refused."""
-
-SECOND_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,19 +193,38 @@ def _below_zero(raw: RawBars, name: str, hint: str) -> Defect | None:
     return _defect(f"negative {name}", values_N < 0.0, lambda row: f"{name} is {values_N[row]:g}", hint)
 
 
-def stamp(time_ns: int) -> str:
-    """UTC nanoseconds as a person writes them; midnight without the hours."""
-    text = str(pd.Timestamp(time_ns, unit="ns"))
-    return text.removesuffix(" 00:00:00")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Jumps:
+    """Changes of the close by more than a factor of JUMP."""
+
+    count: int
+    first: int
+    """Row that the first of them leads to; −1 where there is none."""
 
 
-def jump_note(close_N: NDArray[np.float64], source: Source) -> str | None:
-    """The first change of price by more than a factor of 100, mostly a wrong decimal point (F58)."""
-    row = first_true(np.abs(np.diff(np.log(close_N))) > np.log(JUMP))
-    if row is None:
+def jumps(close_N: NDArray[np.float64]) -> Jumps:
+    """How many there are, and where."""
+    jump_N = np.abs(np.diff(np.log(close_N))) > np.log(JUMP)
+    row = first_true(jump_N)
+    return Jumps(count=0, first=-1) if row is None else Jumps(count=int(jump_N.sum()), first=row + 1)
+
+
+def jump_note(close_N: NDArray[np.float64], place: Callable[[int], str]) -> str | None:
+    """The first jump and how many there are, mostly a wrong decimal point or another instrument (F58).
+
+    Args:
+        close_N: what is looked at.
+        place: what a person knows a row as.
+    """
+    found = jumps(close_N)
+    if not found.count:
         return None
-    before, after = close_N[row], close_N[row + 1]
-    return f"{source.at(row + 1)}: the price jumps from {before:g} to {after:g}; a wrong decimal point?"
+    before, after = close_N[found.first - 1], close_N[found.first]
+    more = "" if found.count == 1 else f", the first of {found.count:,} jumps by more than {JUMP:g} times"
+    return (
+        f"the price jumps from {before:g} to {after:g} at {place(found.first)}{more}; "
+        "a wrong decimal point, or another instrument?"
+    )
 
 
 def outside_note(
@@ -238,21 +257,25 @@ def bars_note(time_N: NDArray[np.int64], timeframe_s: float, origin: Origin | No
     if not gaps:
         return f"{head}, no gaps"
     row = int(np.argmax(step_N))
-    longest = duration(float(step_N[row]) / SECOND_NS)
-    return f"{head}, {gaps:,} gaps, the longest {longest} after {stamp(int(time_N[row]))}"
+    longest = time_apart(float(step_N[row]) / SECOND_NS)
+    return f"{head}, {gaps:,} {'gap' if gaps == 1 else 'gaps'}, the longest {longest} after {stamp(int(time_N[row]))}"
 
 
-def bar_length(seconds: float) -> str:
-    """A timeframe as `15-minute`, in the largest unit that it is a whole number of."""
-    for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
-        if seconds >= size and seconds % size == 0:
-            return f"{seconds / size:g}-{unit}"
-    return f"{seconds:g}-second"
-
-
-def duration(seconds: float) -> str:
-    """Seconds in the largest unit that fits, as `3 days`."""
-    for unit, size in (("days", 86_400.0), ("hours", 3_600.0), ("minutes", 60.0)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds:.3g} s"
+def holes_note(time_N: NDArray[np.int64], timeframe_s: float, listed: int = 3) -> str | None:
+    """Where data are missing, the longest first, and what that means for figures of a year; None where none are."""
+    before = holes(time_N, timeframe_s)
+    if not len(before):
+        return None
+    before = before[np.argsort(time_N[before] - time_N[before + 1], kind="stable")]
+    each = [
+        f"{time_apart(float(time_N[row + 1] - time_N[row]) / SECOND_NS)} from {stamp(int(time_N[row]))} "
+        f"to {stamp(int(time_N[row + 1]))} UTC"
+        for row in before[:listed]
+    ]
+    if len(before) > listed:
+        more = len(before) - listed
+        each.append(f"and in {more:,} more {'hole' if more == 1 else 'holes'}")
+    return (
+        f"data are missing: no bars for {', '.join(each)}; bars per year, by which metrics are annualised, "
+        "leave that time out"
+    )

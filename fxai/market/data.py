@@ -6,27 +6,24 @@ spreads are basis points of the mid price.
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from fxai.config.data import FILE_OPTIONS, DataConfig
+from fxai.arrays import Array
+from fxai.config.data import DataConfig, SplitConfig
 from fxai.errors import DataError
 from fxai.market import ecb
 from fxai.market.bars import Bars, read_bars
-from fxai.market.checks import SECOND_NS, bars_note, duration, stamp
+from fxai.market.clock import DAY_NS, bars_per_year, day_start_ns, stamp, time_apart
+from fxai.market.content import contents, hash_bars
 from fxai.market.feature_cache import cached_features
 from fxai.market.features import LOOKBACK, FeatureSet, compute_features, timeframe_s
-from fxai.market.reading.raw import Array
-from fxai.market.splits import PART_NAMES, WHOLE, cut_times, part_rows
-
-YEAR_S = 365.25 * 86_400
+from fxai.market.notes import market_notes, no_volume
+from fxai.market.splits import PART_NAMES, WHOLE, Cuts, cut_times, part_rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +77,13 @@ class Market:
 
     data_hash: str
     """SHA-256 of the settings and of all bars of the range, test included, whichever parts are loaded."""
+
+    contents: dict[str, str]
+    """Instrument → what its bars are, in a line (`fxai.market.content`), whichever parts are loaded."""
+
+    spans: dict[str, dict[str, tuple[int, int]]]
+    """Instrument → train, validation, test → times of its first and last bar, whichever parts are loaded; a part
+    without bars is left out."""
 
     derived: tuple[str, ...]
     """Instruments whose rate is a cross of two quoted rates."""
@@ -168,12 +172,28 @@ def build_market(
         validation=made.get("validation"),
         test=made.get("test"),
         whole=made.get(WHOLE),
-        bars_per_year=float(np.mean([bars_per_year(each.time_N) for each in bars.values()])),
-        data_hash=_hash(bars, data),
+        bars_per_year=float(np.mean([bars_per_year(each.time_N, timeframes[name]) for name, each in bars.items()])),
+        data_hash=hash_bars(bars, data),
+        contents=contents(bars),
+        spans={name: _spans(each.time_N, plan.rows[name]) for name, each in bars.items()},
         derived=derived,
         timeframe_s=plan.timeframe_s,
-        notes=_notes(bars, timeframes),
+        notes=market_notes(bars, timeframes, _unsealed(bars, plan.rows, parts)),
     )
+
+
+def _unsealed(
+    bars: Mapping[str, Bars], rows: Mapping[str, Mapping[str, tuple[int, int]]], parts: tuple[str, ...]
+) -> dict[str, int]:
+    """Bars of each instrument before the sealed test; all where that is what was asked for."""
+    opened = "test" in parts or WHOLE in parts
+    return {name: len(each) if opened else rows[name]["test"][0] for name, each in bars.items()}
+
+
+def _spans(time_N: NDArray[np.int64], rows: Mapping[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
+    """Times of the first and the last bar of each part that has any."""
+    parts = {name: range_ for name, range_ in rows.items() if name != WHOLE}
+    return {name: (int(time_N[start]), int(time_N[stop - 1])) for name, (start, stop) in parts.items() if stop > start}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,7 +252,7 @@ def in_range(name: str, bars: Bars, data: DataConfig, where: str) -> Bars:
     if data.start is not None:
         first_ns = _day_ns(data.start, f"{where}.start")
     if data.end is not None:
-        after_ns = _day_ns(data.end, f"{where}.end") + 86_400 * SECOND_NS
+        after_ns = _day_ns(data.end, f"{where}.end") + DAY_NS
     low, high = (int(row) for row in np.searchsorted(bars.time_N, [first_ns, after_ns]))
     if low >= high:
         raise DataError(
@@ -245,14 +265,17 @@ def in_range(name: str, bars: Bars, data: DataConfig, where: str) -> Bars:
 
 def _day_ns(day: str, where: str) -> int:
     try:
-        return int(pd.Timestamp(day).as_unit("ns").value)
+        return day_start_ns(day)
     except ValueError:
         raise DataError(f"{day!r} is not a day of the calendar", where=where, hint="YYYY-MM-DD") from None
 
 
 def _check_alike(bars: Mapping[str, Bars], where: str) -> None:
-    """All instruments must have the same columns, since they share features and rules of execution."""
-    (first, reference), *others = ((name, each.arrays().keys()) for name, each in bars.items())
+    """All instruments must have the same columns, since they share features and rules of execution.
+
+    Volume alone may be missing: nothing is filled by it, so the feature is left out, with a note.
+    """
+    (first, reference), *others = ((name, each.arrays().keys() - {"volume"}) for name, each in bars.items())
     for name, columns in others:
         if difference := sorted(columns ^ reference):
             having = name if difference[0] in columns else first
@@ -269,21 +292,26 @@ def _common_timeframe(timeframes: Mapping[str, float], where: str) -> float:
     longest = max(timeframes, key=timeframes.__getitem__)
     if timeframes[longest] > 1.5 * timeframes[shortest]:
         raise DataError(
-            f"bars of {shortest} are {duration(timeframes[shortest])} apart, those of {longest} "
-            f"{duration(timeframes[longest])}",
+            f"bars of {shortest} are {time_apart(timeframes[shortest])} apart, those of {longest} "
+            f"{time_apart(timeframes[longest])}",
             where=f"{where}.instruments",
             hint="one study needs one timeframe: resample the files to the longer one",
         )
     return float(np.median(list(timeframes.values())))
 
 
+def common_cuts(bars: Collection[Bars], split: SplitConfig) -> Cuts:
+    """Where validation and test begin: shares of the time from the first bar of any instrument to the last of any."""
+    first_ns = min(int(each.time_N[0]) for each in bars)
+    last_ns = max(int(each.time_N[-1]) for each in bars)
+    return cut_times(first_ns, last_ns, split)
+
+
 def _rows_of_parts(
     bars: Mapping[str, Bars], data: DataConfig, parts: Iterable[str], min_bars: int, where: str
 ) -> dict[str, dict[str, tuple[int, int]]]:
     """Instrument → part → rows, each part long enough (F58)."""
-    first_ns = min(int(each.time_N[0]) for each in bars.values())
-    last_ns = max(int(each.time_N[-1]) for each in bars.values())
-    cuts = cut_times(first_ns, last_ns, data.split)
+    cuts = common_cuts(bars.values(), data.split)
     need = max(min_bars, 1)
     rows: dict[str, dict[str, tuple[int, int]]] = {}
     for name, each in bars.items():
@@ -292,14 +320,34 @@ def _rows_of_parts(
         for part in parts:
             start, stop = rows[name][part]
             if stop - start < need:
-                raise DataError(
-                    f"{name} has {stop - start:,} bars in {part}, and window + episode need {need:,} "
-                    f"(of {len(each):,} bars in all, after lookback and purge)",
-                    where=f"{where}.split",
-                    hint="use a longer history, a larger share for this part, or a smaller model.window "
-                    "or env.max_episode_steps",
-                )
+                raise _too_few(name, each, part, (stop - start, need), cuts, len(bars) > 1, where)
     return rows
+
+
+def _too_few(
+    name: str, bars: Bars, part: str, has_needs: tuple[int, int], cuts: Cuts, several: bool, where: str
+) -> DataError:
+    """The error of a part that is too short; of several instruments, one may not reach into it."""
+    has, needs = has_needs
+    first, last = stamp(int(bars.time_N[0])), stamp(int(bars.time_N[-1]))
+    what = (
+        f"{name} has {has:,} bars in {part}, and window + episode need {needs:,} "
+        f"(of {len(bars):,} bars in all, after lookback and purge)"
+    )
+    smaller = "or a smaller model.window or env.max_episode_steps"
+    if not several:
+        # what train lacks it cannot take from itself: the larger part of a split is train's already
+        share = "smaller shares for validation and test" if part == "train" else "a larger share for this part"
+        return DataError(what, where=f"{where}.split", hint=f"use a longer history, {share}, {smaller}")
+    validation, test = stamp(cuts.validation_ns)[:16], stamp(cuts.test_ns)[:16]
+    begin = {"train": "", "validation": f"from {validation} ", "test": f"from {test} "}
+    end = {"train": f"until {validation}", "validation": f"until {test}", "test": "on"}
+    what += (
+        f"; the split is at the same dates for all instruments, {part} {begin[part]}{end[part]}, "
+        f"and {name} has bars from {first} to {last}"
+    )
+    hint = f"set data.start and data.end to a range that all instruments cover, leave {name} out, {smaller}"
+    return DataError(what, where=f"{where}.split", hint=hint)
 
 
 def feature_set(bars: Mapping[str, Bars], bar_s: float) -> FeatureSet:
@@ -309,7 +357,7 @@ def feature_set(bars: Mapping[str, Bars], bar_s: float) -> FeatureSet:
         time_of_day=bar_s < 86_400,
         high_low=all(one.high_N is not None for one in each),
         spread=all(one.spread_close_bp_N is not None for one in each),
-        volume=all(one.volume_N is not None and bool(one.volume_N[: LOOKBACK + 1].any()) for one in each),
+        volume=not any(no_volume(one) for one in each),
     )
 
 
@@ -340,7 +388,7 @@ def _make_part(
         spread_close_bp_N=_joined(cut.spread_close_bp_N for cut in cuts.values()),
         features_NF=np.concatenate(features),
         feature_names=which.names,
-        bars_per_year_I=tuple(bars_per_year(each.time_N) for each in bars.values()),
+        bars_per_year_I=tuple(bars_per_year(each.time_N, timeframes[name]) for name, each in bars.items()),
     )
 
 
@@ -348,38 +396,3 @@ def _joined(arrays: Iterable[Array | None]) -> Array | None:
     """End to end, as a copy; None where there are none."""
     present = [values_N for values_N in arrays if values_N is not None]
     return np.concatenate(present) if present else None
-
-
-def bars_per_year(time_N: NDArray[np.int64]) -> float:
-    """How many of these bars a year has."""
-    return (len(time_N) - 1) / (float(time_N[-1] - time_N[0]) / 1e9 / YEAR_S)
-
-
-def _hash(bars: Mapping[str, Bars], data: DataConfig) -> str:
-    """Where the files lie and how they are read is left out: bars that come out alike are the same data."""
-    settings = data.model_dump(mode="json", exclude=set(FILE_OPTIONS))
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    for name, each in bars.items():
-        for column, values_N in {"time": each.time_N, **each.arrays()}.items():
-            digest.update(f"\n{name} {column} {len(values_N)}\n".encode())
-            digest.update(np.ascontiguousarray(values_N, dtype=values_N.dtype.newbyteorder("<")).data)
-    return digest.hexdigest()
-
-
-def _notes(bars: Mapping[str, Bars], timeframes: Mapping[str, float]) -> tuple[str, ...]:
-    """How bars were read, ranges and gaps, one line for all that share them, then the oddities of each file."""
-    instruments: dict[str, list[str]] = {}
-    for name, each in bars.items():
-        instruments.setdefault(bars_note(each.time_N, timeframes[name], each.origin), []).append(name)
-    lines = [f"{', '.join(names)}: {note}" for note, names in instruments.items()]
-    for name, each in bars.items():
-        if each.volume_N is not None and not each.volume_N[: LOOKBACK + 1].any():
-            lines.append(f"{name}: the volume starts with zeros and is no feature")
-        usual_s = float(np.median(np.diff(each.time_N))) / 1e9
-        if not timeframes[name] / 1.5 < usual_s < timeframes[name] * 1.5:
-            lines.append(
-                f"{name}: the first bars are {duration(timeframes[name])} apart, later ones "
-                f"{duration(usual_s)}; move data.start to where the timeframe changes"
-            )
-        lines += each.notes
-    return tuple(lines)

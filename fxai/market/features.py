@@ -20,8 +20,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fxai.arrays import Array
 from fxai.market.bars import Bars
-from fxai.market.reading.raw import Array
+from fxai.market.clock import DAY_NS, SECOND_NS
 
 LOOKBACK = 64
 """Bars before a bar that its features depend on; the first LOOKBACK bars of a series have none."""
@@ -50,7 +51,6 @@ TYPICAL_VOLATILITY = 1e-3
 CHUNK = 16_384
 """Bars computed at once, to stay in the cache; no value depends on it."""
 
-DAY_NS = 86_400 * 10**9
 MONDAY_NS = 3 * DAY_NS
 """The unix epoch was a Thursday, three days into its week."""
 
@@ -92,7 +92,7 @@ def timeframe_s(time_N: NDArray[np.int64]) -> float:
     common = step_N[np.argmax(count_N)]
     if count_N.max() * 4 < count_N.sum():
         common = np.median(np.diff(time_N[: LOOKBACK + 1]))
-    return float(common) / 1e9
+    return float(common) / SECOND_NS
 
 
 def compute_features(bars: Bars, which: FeatureSet, bar_s: float) -> NDArray[np.float32]:
@@ -128,7 +128,7 @@ def _columns(bars: Bars, which: FeatureSet, bar_s: float) -> Iterator[Array]:
     yield (top_N - bottom_N) / (unit_N * np.sqrt(LOOKBACK))
     for window in POSITION_WINDOWS:
         yield _position(log_close_N[now], *_extremes(log_high_N, log_low_N, window))
-    yield np.log(np.diff(bars.time_N)[LOOKBACK - 1 :] / (bar_s * 1e9))
+    yield np.log(np.diff(bars.time_N)[LOOKBACK - 1 :] / (bar_s * SECOND_NS))
     yield from _circle((bars.time_N[now] + MONDAY_NS) % (7 * DAY_NS), 7 * DAY_NS)
     if which.time_of_day:
         yield from _circle(bars.time_N[now] % DAY_NS, DAY_NS)

@@ -1,65 +1,47 @@
-"""Bars of another file, for an agent that was trained on a config's own: read alike, walked whole, and placed in time.
+"""Bars of another file, for an agent that was trained on a config's own: read alike, walked whole, and told by prices.
 
-The config's own bars are train | purge | validation | purge | sealed test; another file of the same time may hold them.
+Two files may hold one instrument under two names, so that only their closes tell whether its sealed test is in both.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fxai.config.data import DataConfig
 from fxai.errors import DataError
 from fxai.market.bars import Bars, read_bars
-from fxai.market.checks import SECOND_NS, duration, stamp
-from fxai.market.data import Market, build_market, feature_set, in_range, read_all
-from fxai.market.features import LOOKBACK, timeframe_s
-from fxai.market.splits import WHOLE, cut_times
+from fxai.market.clock import DAY_NS, day_start_ns, stamp, time_apart
+from fxai.market.content import hash_bars
+from fxai.market.data import Market, build_market, in_range, read_all
+from fxai.market.features import LOOKBACK
+from fxai.market.splits import WHOLE
 
-DAY_NS = 86_400 * SECOND_NS
+MIN_COMMON = 50
+"""Bars of a common time that two series must have to be compared."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Own:
-    """When a config's own bars lie, UTC nanoseconds, and what they look like."""
-
-    first_ns: int
-    validation_ns: int
-    test_ns: int
-    last_ns: int
-    timeframe_s: float
-    feature_names: tuple[str, ...]
-
-    def count(self, time_N: NDArray[np.int64]) -> dict[str, int]:
-        """How many bars lie in the time of each part, before the first of all, and after the last."""
-        cuts = [self.first_ns, self.validation_ns, self.test_ns, self.last_ns + 1]
-        borders = np.concatenate([[0], np.searchsorted(time_N, cuts), [len(time_N)]])
-        names = ("before", "train", "validation", "test", "after")
-        return dict(zip(names, np.diff(borders).tolist(), strict=True))
+SAME_BP, SAME_SHARE = 5.0, 0.95
+"""Two series are of one instrument where so many common closes differ by at most so much: by a broker's quotes."""
 
 
-def look_at_own(data: DataConfig) -> Own:
-    """Time, timeframe and features of a config's own bars, which are read for it and dropped.
+def own_bars(data: DataConfig) -> tuple[dict[str, Bars], str]:
+    """The bars of a config as its trainings see them, all parts, and their `Market.data_hash`.
 
     Raises:
         DataError: they cannot be read.
     """
     bars = {name: in_range(name, each, data, "data") for name, each in read_all(data)[0].items()}
-    first_ns = min(int(each.time_N[0]) for each in bars.values())
-    last_ns = max(int(each.time_N[-1]) for each in bars.values())
-    cuts = cut_times(first_ns, last_ns, data.split)
-    apart = float(np.median([timeframe_s(each.time_N) for each in bars.values()]))
-    return Own(
-        first_ns=first_ns,
-        validation_ns=cuts.validation_ns,
-        test_ns=cuts.test_ns,
-        last_ns=last_ns,
-        timeframe_s=apart,
-        feature_names=feature_set(bars, apart).names,
-    )
+    return bars, hash_bars(bars, data)
+
+
+def same_prices(one: Bars, other: Bars) -> bool | None:
+    """Whether two series are of one instrument, by their closes at common times; None where too few are common."""
+    _, row, other_row = np.intersect1d(one.time_N, other.time_N, assume_unique=True, return_indices=True)
+    if len(row) < MIN_COMMON:
+        return None
+    apart_bp = np.abs(np.asarray(one.close_N)[row] / np.asarray(other.close_N)[other_row] - 1.0) * 1e4
+    return bool((apart_bp <= SAME_BP).mean() >= SAME_SHARE)
 
 
 def load_other(
@@ -81,15 +63,26 @@ def load_other(
     """
     settings = {"source": "file", "path": str(path), "instruments": (name,), "start": None, "end": None}
     data = data.model_copy(update=settings)
-    bars = _cut(read_bars(path, data), path, warmup_bars, first_day, last_day)
+    bars = _cut(_read(path, data), path, warmup_bars, first_day, last_day)
     return build_market({name: bars}, data, parts=(WHOLE,), min_bars=1, where=str(path))
+
+
+def _read(path: Path, data: DataConfig) -> Bars:
+    """The file's bars; a setting that is missing is given beside it, for the config tells of other files."""
+    try:
+        return read_bars(path, data)
+    except DataError as error:
+        hint = error.hint or ""
+        if "data." in hint:
+            hint += "; beside --bars write --set data.NAME=VALUE, for example --set data.timezone=UTC"
+        raise DataError(error.what, where=error.where, hint=hint or None) from None
 
 
 def _cut(bars: Bars, path: Path, warmup_bars: int, first_day: str | None, last_day: str | None) -> Bars:
     """The rows walked, and before them those that the features and the warm-up need."""
     before = LOOKBACK + warmup_bars - 1
-    first = before if first_day is None else int(np.searchsorted(bars.time_N, _day_ns(first_day)))
-    stop = len(bars) if last_day is None else int(np.searchsorted(bars.time_N, _day_ns(last_day) + DAY_NS))
+    first = before if first_day is None else int(np.searchsorted(bars.time_N, day_start_ns(first_day)))
+    stop = len(bars) if last_day is None else int(np.searchsorted(bars.time_N, day_start_ns(last_day) + DAY_NS))
     if first < before:
         raise DataError(
             f"there are {first:,} bars before {first_day}, and the features and the agent's warm-up need {before:,}",
@@ -106,31 +99,26 @@ def _cut(bars: Bars, path: Path, warmup_bars: int, first_day: str | None, last_d
     return bars.rows(first - before, stop)
 
 
-def _day_ns(day: str) -> int:
-    """First moment of a day, UTC."""
-    return int(np.datetime64(day, "D").astype("datetime64[ns]").astype(np.int64))
-
-
-def check_alike(other: Market, own: Own, path: Path) -> None:
+def check_alike(market: Market, timeframe_s: float, feature_names: tuple[str, ...], where: str) -> None:
     """Refuse bars that the agent was not trained for.
 
     Raises:
-        DataError: another timeframe, or other features.
+        DataError: another timeframe than `timeframe_s`, or other features.
     """
-    if not own.timeframe_s / 1.5 < other.timeframe_s < own.timeframe_s * 1.5:
+    if not timeframe_s / 1.5 < market.timeframe_s < timeframe_s * 1.5:
         raise DataError(
-            f"its bars are {duration(other.timeframe_s)} apart; the agent was trained on bars "
-            f"{duration(own.timeframe_s)} apart",
-            where=str(path),
+            f"its bars are {time_apart(market.timeframe_s)} apart; the agent was trained on bars "
+            f"{time_apart(timeframe_s)} apart",
+            where=where,
             hint="resample the file to the agent's timeframe",
         )
-    here, trained = other.parts[0].feature_names, own.feature_names
+    here, trained = market.parts[0].feature_names, feature_names
     missing, more = (", ".join(n for n in a if n not in b) for a, b in ((trained, here), (here, trained)))
     if missing or more:
         told = [f"{verb} {names}" for verb, names in (("lacks", missing), ("has also", more)) if names]
         raise DataError(
             f"the agent was trained with other features: this file {' and '.join(told)}",
-            where=str(path),
+            where=where,
             hint="give it the columns of the agent's own data: high and low for bar_range, bid and ask or a spread for "
             "spread, a volume that is not all 0 for volume",
         )

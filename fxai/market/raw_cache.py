@@ -1,7 +1,8 @@
 """Files that were parsed before are not parsed again (`fxai.market.cache`); what they hold is judged anew each time.
 
 Parsing 5 million lines takes fourteen times as long as hashing them and reading the entry. An entry belongs to the
-content of a file, its path and the options it is read with. It holds all bars of the file, as the file does.
+content of a file, its path, the options it is read with and the rules of the zone among them. It holds all bars of the
+file, as the file does.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from fxai.config.data import FILE_OPTIONS, DataConfig
 from fxai.market import cache
 from fxai.market.reading.raw import Origin, RawBars, Source
 from fxai.market.reading.readers import read_raw
+from fxai.market.reading.zones import clock_rules, find_zone
 
 WORTH_BYTES = 4 * 2**20
 """Smaller files are parsed in a tenth of a second."""
@@ -34,7 +36,8 @@ def cached_raw(path: Path, data: DataConfig) -> RawBars:
     except OSError:
         return read_raw(path, data)  # which says what is wrong with the file
     options = data.model_dump(mode="json", include=set(FILE_OPTIONS) - {"path"})
-    name = cache.entry_name("bars", {"path": str(path), "content": content, "options": options}, {})
+    settings = {"path": str(path), "content": content, "options": options, "clock": _clock(data.timezone)}
+    name = cache.entry_name("bars", settings, {})
     if name is None:
         return read_raw(path, data)
     if (entry := cache.load(name)) is not None and (known := _from_entry(entry)) is not None:
@@ -52,6 +55,13 @@ def _identity(path: Path) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return (status.st_ino, status.st_size, status.st_mtime_ns) if status.st_size >= WORTH_BYTES else None
+
+
+def _clock(timezone: str | None) -> str | None:
+    """Of the rules by which the config's zone changes its clocks; formats that name a zone name one that never does."""
+    if timezone is None:
+        return None
+    return hashlib.sha256(clock_rules(find_zone(timezone, "data.timezone").zone.key)).hexdigest()
 
 
 def _sha256(path: Path) -> str:

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fxai.arrays import Array
 from fxai.market.bars import Bars
-from fxai.market.reading.raw import Array
 
 QUANTILES = (0.05, 0.5, 0.95, 1.0)
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fxai.market import checks
-from fxai.market.audit import Gaps, Runs, measure, sound_rows
+from fxai.market.audit import Gaps, Measures, Runs, measure, sound_rows
 from fxai.market.bars import Bars, to_bars
 from fxai.market.reading.raw import Origin, RawBars, Source
 
@@ -77,10 +77,10 @@ def test_flat_bars_and_the_longest_run_of_them():
     flat = [1, 3, 4, 5, 8]
     high_N[flat] = 1.0
     bars = Bars(time_N=np.arange(n, dtype=np.int64) * HOUR_NS, close_N=np.ones(n), high_N=high_N, low_N=np.ones(n))
-    assert measure(bars).flat == Runs(bars=5, longest=3, first=3)
+    assert measure(bars).prices.flat == Runs(bars=5, longest=3, first=3)
     # without high and low: closes like the one before, here all but the first
-    assert measure(Bars(time_N=bars.time_N, close_N=np.ones(n))).flat == Runs(bars=8, longest=8, first=1)
-    assert measure(closes(bars.time_N)).flat == Runs(bars=0, longest=0, first=-1)
+    assert measure(Bars(time_N=bars.time_N, close_N=np.ones(n))).prices.flat == Runs(bars=8, longest=8, first=1)
+    assert measure(closes(bars.time_N)).prices.flat == Runs(bars=0, longest=0, first=-1)
 
 
 def test_moves_by_hand():
@@ -91,7 +91,7 @@ def test_moves_by_hand():
     step_N[[9, 10, 19, 24]] = [0.05, -0.049, -0.025, 0.012]
     time_N = np.arange(40, dtype=np.int64) * HOUR_NS
     time_N[20:] += 5 * HOUR_NS
-    got = measure(Bars(time_N=time_N, close_N=np.exp(np.concatenate([[0.0], np.cumsum(step_N)])))).moves
+    got = measure(Bars(time_N=time_N, close_N=np.exp(np.concatenate([[0.0], np.cumsum(step_N)])))).prices.moves
     assert got.scale == pytest.approx(0.0014826)
     assert (got.far, got.spikes) == (2, 1)
     first, second = got.worst
@@ -100,9 +100,9 @@ def test_moves_by_hand():
     assert first.change == pytest.approx(np.exp(0.05) - 1)
     # the way back is as far, and what follows it does not undo it
     assert (second.row, second.taken_back) == (11, False)
-    assert measure(Bars(time_N=time_N, close_N=np.exp(np.cumsum(np.append(0.0, step_N)))), shown=1).moves.worst == (
-        first,
-    )
+    assert measure(
+        Bars(time_N=time_N, close_N=np.exp(np.cumsum(np.append(0.0, step_N)))), shown=1
+    ).prices.moves.worst == (first,)
 
 
 def test_a_far_move_over_a_gap_says_so():
@@ -110,20 +110,54 @@ def test_a_far_move_over_a_gap_says_so():
     step_N[19] = -0.05
     time_N = np.arange(40, dtype=np.int64) * HOUR_NS
     time_N[20:] += 5 * HOUR_NS
-    (move,) = measure(Bars(time_N=time_N, close_N=np.exp(np.cumsum(np.append(0.0, step_N))))).moves.worst
+    (move,) = measure(Bars(time_N=time_N, close_N=np.exp(np.cumsum(np.append(0.0, step_N))))).prices.moves.worst
     assert (move.row, move.over_gap, move.taken_back) == (20, True, False)
 
 
 def test_a_price_that_never_moves_has_no_moves():
     got = measure(Bars(time_N=np.arange(5, dtype=np.int64) * HOUR_NS, close_N=np.ones(5)))
-    assert (got.moves.scale, got.moves.far, got.moves.worst) == (0.0, 0, ())
+    assert (got.prices.moves.scale, got.prices.moves.far, got.prices.moves.worst) == (0.0, 0, ())
+
+
+@pytest.mark.parametrize("columns", ["closes", "highs and lows", "a real spread"])
+def test_no_figure_depends_on_a_price_of_the_sealed_test(columns: str):
+    # 40 bars of which those from row 30 on are sealed
+    rng = np.random.default_rng(5)
+    time_N = np.arange(40, dtype=np.int64) * HOUR_NS
+
+    def measured(sealed_ns: int | None, strange: float) -> Measures:
+        close_N = np.exp(np.cumsum(np.random.default_rng(4).normal(0.0, 1e-3, 40)))
+        volume_N, spread_N = np.ones(40), np.linspace(1.0, 2.0, 40)
+        close_N[30:] *= np.exp(strange * rng.normal(size=10))
+        volume_N[30:], spread_N[30:] = 1.0 - strange, 1.0 + 99.0 * strange
+        more = {"high_N": close_N * 1.001, "low_N": close_N * 0.999} if columns == "highs and lows" else {}
+        more |= {"spread_close_bp_N": spread_N} if columns == "a real spread" else {}
+        return measure(Bars(time_N=time_N, close_N=close_N, volume_N=volume_N, **more), sealed_ns=sealed_ns)
+
+    at_ns = 30 * HOUR_NS
+    assert measured(at_ns, 0.0) == measured(at_ns, 1.0)
+    assert measured(None, 0.0) != measured(None, 1.0)
+    prices = measured(at_ns, 1.0).prices
+    assert prices is not None
+    assert (prices.rows, prices.zero_volume) == (30, 0.0)
+    assert measured(at_ns, 1.0).rows == 40
+    assert measured(HOUR_NS + 1, 1.0).prices.rows == 2
+    assert measured(HOUR_NS, 1.0).prices is None  # of one bar nothing can be told
+
+
+def test_a_hole_is_counted_and_left_out_of_bars_per_year():
+    # 10 hourly bars, 15 days without any, 10 more: 19 steps in 9 + 1 + 9 hours
+    hour_N = np.concatenate([np.arange(10), np.arange(10) + 9 + 15 * 24])
+    got = measure(closes(hour_N * HOUR_NS))
+    assert (got.holes, got.bars_per_year) == (1, pytest.approx(8766.0))
+    assert got.other_gaps == Gaps(count=1, longest_s=15 * 86_400.0, after=9, missing=15 * 24 - 1)
 
 
 def test_volume():
     time_N = np.arange(4, dtype=np.int64) * HOUR_NS
-    assert measure(Bars(time_N=time_N, close_N=np.ones(4))).zero_volume is None
+    assert measure(Bars(time_N=time_N, close_N=np.ones(4))).prices.zero_volume is None
     volume_N = np.array([0.0, 1.0, 2.0, 0.0])
-    assert measure(Bars(time_N=time_N, close_N=np.ones(4), volume_N=volume_N)).zero_volume == 0.5
+    assert measure(Bars(time_N=time_N, close_N=np.ones(4), volume_N=volume_N)).prices.zero_volume == 0.5
 
 
 def raw(time_N: np.ndarray, order_N: np.ndarray | None = None, **numbers: np.ndarray) -> RawBars:

@@ -10,9 +10,9 @@ from market.files import data_config
 
 from fxai.config.data import DataConfig
 from fxai.errors import DataError
-from fxai.market import memory
 from fxai.market.bars import bars_from_frame, read_bars
 from fxai.market.data import load_market
+from fxai.market.reading import memory
 from fxai.market.reading.zones import find_zone
 
 UTC = data_config(timezone="UTC")
@@ -145,7 +145,7 @@ BAD = {
         "rename",
     ),
     "one column": ("time close\n2024-01-01 1\n", ":1", "the first line holds one column: 'time close'", "commas"),
-    "empty": ("", "", "the first line is blank", "names the columns"),
+    "empty": ("", "", "the file is empty", "is the download complete?"),
     "header alone": ("time,close\n", "", "there are no bars", "complete"),
     "header and blanks": ("time,close\n\n\n", "", "there are no bars", "complete"),
 }
@@ -234,8 +234,16 @@ def test_missing_files_and_folders(tmp_path: Path):
     with pytest.raises(DataError) as error:
         read_bars(tmp_path / "none.csv", UTC)
     assert (error.value.what, error.value.where) == ("there is no such file", str(tmp_path / "none.csv"))
-    with pytest.raises(DataError, match="there is no such file"):
+    with pytest.raises(DataError, match="this is a folder, not a file") as error:
         read_bars(tmp_path, UTC)
+    assert error.value.hint == "name the file of bars in it"
+
+
+@pytest.mark.parametrize("name", ["{symbol}.csv", "EUR*.csv"])
+def test_a_path_with_other_patterns_than_instrument(tmp_path: Path, name: str):
+    with pytest.raises(DataError, match="there is no such file") as error:
+        read_bars(tmp_path / name, UTC)
+    assert (error.value.hint or "").startswith("of data.path only {instrument} is replaced")
 
 
 @pytest.mark.parametrize("zone", ["Mars/Olympus", "../etc/passwd", "", "America"])

@@ -130,14 +130,6 @@ def test_letters_of_another_encoding_in_a_column_that_is_not_read(tmp_path: Path
     assert list(bars.arrays()) == ["close"]
 
 
-def test_a_jump_of_100_is_a_note(tmp_path: Path):
-    bars = read(tmp_path, "time,close\n2024-01-01,1.5\n2024-01-02,151\n2024-01-03,1.5\n")
-    assert [note.removeprefix(str(tmp_path)) for note in bars.notes] == [
-        "/bars.csv:3: the price jumps from 1.5 to 151; a wrong decimal point?"
-    ]
-    assert read(tmp_path, "time,close\n2024-01-01,1.5\n2024-01-02,149\n").notes == ()  # × 99.3
-
-
 def test_a_close_outside_of_low_and_high_is_a_note(tmp_path: Path):
     bars = read(tmp_path, THREE.replace("1,3,0.5,2", "1,3,0.5,3.5"))
     assert bars.notes[0].endswith("bars.csv:2: open or close lies outside low … high, so in 1 bars")

@@ -69,13 +69,15 @@ def test_views_and_other_byte_orders_are_stored_as_their_values(home: Path):
     assert entry.arrays["big"].tolist() == [0, 1, 2]
 
 
-def test_every_changed_byte_is_noticed(home: Path):
+@pytest.mark.parametrize("change", ["flip 0x11", "flip 0x80", "e", "9"])
+def test_every_changed_byte_is_noticed(home: Path, change: str):
+    """A bit of each byte, or in its place what makes another number or structure of JSON: 519999 and 5e9999."""
     name = name_of(1)
     store(name, Entry(arrays=NUMBERS, facts=FACTS))
     whole = (home / name).read_bytes()
     for place in range(len(whole)):
         broken = bytearray(whole)
-        broken[place] ^= 0x11
+        broken[place] = broken[place] ^ int(change[5:], 16) if len(change) > 1 else ord(change)
         (home / name).write_bytes(broken)
         entry = load(name)
         # a changed blank between two words of the JSON is the one thing that means the same
@@ -98,9 +100,15 @@ def test_every_changed_byte_is_noticed(home: Path):
         lambda raw: raw.replace(b"<f8", b"|O8"),
         lambda raw: raw.replace(b"[5]", b"[9999999999999]"),
         lambda raw: raw.replace(b"[5]", b"[-5]"),
+        lambda raw: raw.replace(b"[5]", b"[5e999]"),
+        lambda raw: raw.replace(b"[5]", b"[5.0]"),
+        lambda raw: raw.replace(b"[5]", b"[NaN]"),
+        lambda raw: raw.replace(b"[5]", b"[" + b"9" * 5000 + b"]"),
+        lambda raw: raw.replace(b"[5]", b"[0, " + b"9" * 40 + b"]"),
     ],
     ids=[
         "cut", "longer", "empty", "no numbers", "null", "list", "deep", "no JSON", "objects", "too large", "negative",
+        "infinite", "fraction", "not a number", "too many digits", "nothing times too much",
     ],
 )  # fmt: skip
 def test_damaged_entries_are_none(home: Path, change):
@@ -110,6 +118,15 @@ def test_damaged_entries_are_none(home: Path, change):
     assert load(name) is None
     store(name, Entry(arrays=NUMBERS, facts=FACTS))
     assert same(load(name))
+
+
+def test_a_shape_that_one_byte_makes_infinite(home: Path):
+    # 10,309 with an e for its first 0 is 1e309, which no float holds
+    store(name_of(1), Entry(arrays={"x": np.zeros(10_309, dtype=np.float32)}))
+    whole = (home / name_of(1)).read_bytes()
+    assert whole.count(b"[10309]") == 1
+    (home / name_of(1)).write_bytes(whole.replace(b"[10309]", b"[1e309]"))
+    assert load(name_of(1)) is None
 
 
 def test_objects_are_refused_even_with_the_right_checksum(home: Path):
@@ -149,7 +166,8 @@ def test_links_and_files_of_other_users_are_none(home: Path, monkeypatch: pytest
     [
         ({"FXAI_CACHE": "/a/b"}, "/a/b"),
         ({"FXAI_CACHE": "~/c"}, "/home/x/c"),
-        ({"FXAI_CACHE": "off"}, None),
+        *(({"FXAI_CACHE": word}, None) for word in ("off", "OFF", "0", "no", "None", "false ")),
+        ({"FXAI_CACHE": "/off"}, "/off"),
         ({"FXAI_CACHE": ""}, "/home/x/.cache/fxai"),
         ({"XDG_CACHE_HOME": "/xdg"}, "/xdg/fxai"),
         ({"XDG_CACHE_HOME": "relative"}, "/home/x/.cache/fxai"),  # which the XDG specification says to ignore
@@ -244,12 +262,12 @@ def test_names_tell_everything_apart(monkeypatch: pytest.MonkeyPatch):
         name(x=x.reshape(2, 2)),
         name(x=x, y=x),
     ]
-    monkeypatch.setattr(cache, "_code_hash", lambda: "another version")
+    monkeypatch.setattr(cache, "CODE_HASH", "another version")
     names.append(name(x=x))
     assert None not in names
     assert len(set(names)) == len(names)
     assert all(cache.NAME.fullmatch(str(one)) for one in names)
-    monkeypatch.setattr(cache, "_code_hash", lambda: None)
+    monkeypatch.setattr(cache, "CODE_HASH", None)
     assert name(x=x) is None
 
 
@@ -261,21 +279,36 @@ def test_the_code_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(path.read_bytes())
 
-    def code_hash() -> str | None:
-        cache._code_hash.cache_clear()
-        return cache._code_hash()
+    copied = tmp_path / "market"
+    assert cache._code_hash(copied) == cache._code_hash(package) == cache.CODE_HASH
+    with (copied / "reading" / "times.py").open("a") as file:
+        file.write(" ")
+    assert cache._code_hash(copied) not in (cache.CODE_HASH, None)
+    assert cache._code_hash(tmp_path / "none") is None
 
-    before = code_hash()
-    monkeypatch.setattr(cache, "__file__", str(tmp_path / "market" / "cache.py"))
-    try:
-        assert code_hash() == before
-        with (tmp_path / "market" / "features.py").open("a") as file:
-            file.write(" ")
-        assert code_hash() not in (before, None)
-        monkeypatch.setattr(cache, "__file__", str(tmp_path / "none" / "cache.py"))
-        assert code_hash() is None
-    finally:
-        cache._code_hash.cache_clear()
+
+@pytest.mark.parametrize("library", ["np", "pd", "pa"])
+def test_the_versions_of_what_it_calculates_with_count(library: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(getattr(cache, library), "__version__", "0.0")
+    assert cache._code_hash(Path(cache.__file__).parent) not in (cache.CODE_HASH, None)
+
+
+def test_code_that_is_edited_while_it_runs_names_nothing_anew(tmp_path: Path):
+    """A process that imported the package before an edit still calculates, and names, as before."""
+    shutil.copytree(Path(cache.__file__).parents[1], tmp_path / "fxai", ignore=shutil.ignore_patterns("__pycache__"))
+    code = (
+        "from pathlib import Path\n"
+        "from fxai.market import cache\n"
+        "imported = Path(cache.__file__).with_name('features.py')\n"
+        "imported.write_text(imported.read_text() + ' ')\n"
+        "print(imported, cache.entry_name('bars', {}, {}))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    imported, name = done.stdout.split()
+    assert imported == str(tmp_path / "fxai" / "market" / "features.py")
+    assert name == entry_name("bars", {}, {})
+    again = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert again.stdout.split()[1] != name
 
 
 WRITER = """

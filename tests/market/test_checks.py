@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fxai.errors import DataError
-from fxai.market.checks import bar_length, check, defects
+from fxai.market.checks import check, defects
 from fxai.market.reading.raw import Origin, RawBars, Source
 
 HOUR_NS = 3_600 * 10**9
@@ -93,20 +93,3 @@ def test_rows_that_run_backwards_are_said_to():
     assert "data.sort: true" in defect.hint
     (defect,) = defects(raw([0, 2, 1], close=[1, 1, 1]))
     assert "newest" not in defect.describe(2)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (60, "1-minute"),
-        (900, "15-minute"),
-        (5400, "90-minute"),
-        (14_400, "4-hour"),
-        (86_400, "1-day"),
-        (604_800, "7-day"),
-        (5, "5-second"),
-        (0.5, "0.5-second"),
-    ],
-)
-def test_lengths_of_bars(seconds: float, text: str):
-    assert bar_length(seconds) == text

@@ -131,8 +131,29 @@ def test_an_instrument_that_begins_too_late_is_named():
     with pytest.raises(DataError) as error:
         market_from_bars({"A": frame(1), "LATE": frame(2)[950:]}, split=SPLIT)
     assert error.value.what == (
-        "LATE has 0 bars in train, and window + episode need 1 (of 550 bars in all, after lookback and purge)"
+        "LATE has 0 bars in train, and window + episode need 1 (of 550 bars in all, after lookback and purge); "
+        # 899.4 hours after 3 January are 37 days, 11 hours and 24 minutes; hour 950 is 39 days and 14 hours after it
+        "the split is at the same dates for all instruments, train until 2000-02-09 11:24, "
+        "and LATE has bars from 2000-02-11 14:00:00 to 2000-03-05 11:00:00"
     )
+    hint = error.value.hint or ""
+    assert hint.startswith("set data.start and data.end to a range that all instruments cover, leave LATE out")
+    assert "larger share" not in hint
+
+
+def test_volume_may_be_missing_in_some_and_is_no_feature_then():
+    own = {"A": frame(1).assign(volume=5.0), "B": frame(2), "C": frame(3).assign(volume=0.0)}
+    market = market_from_bars(own, split=SPLIT)
+    assert market.train is not None
+    assert "volume" not in market.train.feature_names
+    assert market.notes[-2:] == (
+        "C: the volume starts with zeros and is no feature of any instrument",
+        "B: there is no volume, so it is no feature of any instrument",
+    )
+    both = market_from_bars({"A": own["A"], "D": frame(2).assign(volume=np.arange(N) % 7)}, split=SPLIT)
+    assert both.train is not None
+    assert "volume" in both.train.feature_names
+    assert not any("volume" in note for note in both.notes)
 
 
 def test_an_instrument_that_ends_too_early_is_named():

@@ -10,12 +10,11 @@ import pytest
 
 from fxai.config.data import DataConfig
 from fxai.errors import DataError
+from fxai.market.bars import read_bars
 from fxai.market.data import load_market
 from fxai.market.features import LOOKBACK
-from fxai.market.other import check_alike, load_other, look_at_own
+from fxai.market.other import check_alike, load_other, own_bars, same_prices
 from fxai.market.synthetic import ar1_bars
-
-HOUR_NS = 3_600 * 10**9
 
 
 def write(path: Path, bars: pd.DataFrame) -> Path:
@@ -72,14 +71,35 @@ def test_the_range_of_the_config_does_not_cut_another_file(tmp_path: Path) -> No
     assert len(whole.time_N) == 1000 - LOOKBACK
 
 
-def test_bars_are_counted_by_the_part_whose_time_they_lie_in(tmp_path: Path) -> None:
-    # 1,000 hours, so 999 from the first to the last: validation begins after round(0.7 · 999) = 699.3, test after
-    # 849.15 hours
-    own = look_at_own(config(write(tmp_path / "a.csv", ar1_bars(1000, 0.1))))
-    start = own.first_ns
-    hours = np.array([-5, -1, 0, 699, 700, 849, 850, 999, 1000, 1001, 1002])
-    assert own.count(start + hours * HOUR_NS) == {"before": 2, "train": 2, "validation": 2, "test": 2, "after": 3}
-    assert own.timeframe_s == 3600.0
+def test_own_bars_are_those_of_the_range_with_the_hash_of_a_training(tmp_path: Path) -> None:
+    data = config(write(tmp_path / "a.csv", ar1_bars(1000, 0.1)), end="2000-02-01")
+    bars, data_hash = own_bars(data)
+    # 30 days of hours: 2000-01-03 … 2000-02-01
+    assert {name: len(each) for name, each in bars.items()} == {"A": 720}
+    assert data_hash == load_market(data).data_hash
+
+
+@pytest.mark.parametrize(
+    ("apart_bp", "share", "common", "same"),
+    [
+        (0.0, 1.0, 50, True),
+        (0.0, 1.0, 49, None),
+        (4.9, 1.0, 200, True),  # another broker's quotes
+        (5.1, 1.0, 200, False),
+        (300.0, 0.05, 200, True),  # 10 bars of 200 are torn
+        (300.0, 0.055, 200, False),  # 11
+    ],
+)
+def test_series_are_the_same_where_nearly_all_closes_agree(
+    tmp_path: Path, apart_bp: float, share: float, common: int, same: bool | None
+) -> None:
+    bars = ar1_bars(400, 0.1)
+    mine = write(tmp_path / "a.csv", bars.iloc[:200])
+    moved = bars.iloc[200 - common : 400].copy()
+    moved.iloc[: round(share * common)] *= 1 + apart_bp * 1e-4
+    theirs = write(tmp_path / "b.csv", moved)
+    one, other_ = (read_bars(path, config(path)) for path in (mine, theirs))
+    assert same_prices(one, other_) is same
 
 
 @pytest.mark.parametrize(
@@ -112,15 +132,25 @@ def test_a_first_day_without_warmup_is_named(tmp_path: Path) -> None:
 
 def test_another_timeframe_is_refused(tmp_path: Path) -> None:
     data = config(write(tmp_path / "a.csv", ar1_bars(1000, 0.1)))
+    own = load_market(data)
     path = write(tmp_path / "b.csv", ar1_bars(1000, 0.1, timeframe_s=900))
-    with pytest.raises(DataError, match=r"b\.csv: its bars are .*15.* apart; the agent was trained on bars .* apart"):
-        check_alike(other(path, data), look_at_own(data), path)
+    with pytest.raises(DataError, match=r"b\.csv: its bars are 15 .* apart; the agent was trained on bars .* apart"):
+        check_alike(other(path, data), own.timeframe_s, own.parts[0].feature_names, str(path))
 
 
 def test_other_features_are_refused_with_their_names(tmp_path: Path) -> None:
-    data = config(write(tmp_path / "a.csv", ar1_bars(1000, 0.1)))
+    own = load_market(data := config(write(tmp_path / "a.csv", ar1_bars(1000, 0.1))))
     bare = ar1_bars(1000, 0.1).drop(columns=["high", "low"])
     bare["volume"] = np.arange(1000) + 1.0
     path = write(tmp_path / "b.csv", bare)
     with pytest.raises(DataError, match=r"this file lacks bar_range and has also volume"):
-        check_alike(other(path, data), look_at_own(data), path)
+        check_alike(other(path, data), own.timeframe_s, own.parts[0].feature_names, str(path))
+
+
+def test_a_setting_that_the_file_needs_is_named_as_an_option(tmp_path: Path) -> None:
+    bars = ar1_bars(1000, 0.1)
+    bars.index = bars.index.tz_localize(None)
+    path = write(tmp_path / "a.csv", bars)
+    with pytest.raises(DataError, match="no offset from UTC") as error:
+        other(path, config(path, timezone=None))
+    assert (error.value.hint or "").endswith("for example --set data.timezone=UTC")

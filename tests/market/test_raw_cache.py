@@ -119,6 +119,17 @@ def test_other_options_and_other_places_are_parsed_anew(tmp_path: Path, parsed: 
     assert len(parsed) == 3
 
 
+def test_other_rules_of_the_zone_are_parsed_anew(tmp_path: Path, parsed: list[Path], monkeypatch: pytest.MonkeyPatch):
+    path = write(tmp_path / "bars.csv")
+    for timezone in ("Europe/Athens", "Europe/Athens+01:00"):
+        cached_raw(path, options(path, timezone=timezone))
+    assert len(parsed) == 2
+    monkeypatch.setattr(raw_cache, "clock_rules", lambda key: b"a later edition of " + key.encode())
+    for timezone in ("Europe/Athens", "Europe/Athens+01:00"):
+        cached_raw(path, options(path, timezone=timezone))
+    assert len(parsed) == 4
+
+
 def test_what_is_kept_is_judged_again(tmp_path: Path, parsed: list[Path]):
     path = write(tmp_path / "bars.csv")
     errors = []

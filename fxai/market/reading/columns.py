@@ -69,6 +69,12 @@ def find_columns(names: Sequence[str], where: str) -> Columns:
         places.setdefault(_plain(name), []).append(position)
     found = {role: place for role in ALIASES if (place := _place(role, places, names, where)) is not None}
     time = _time_columns(places)
+    if time is not None and "close" not in found and {"bid", "ask"} <= places.keys():
+        raise DataError(
+            f"these are ticks, not bars: {_listed(names)}",
+            where=where,
+            hint="download bars, or make bars of the ticks: of each hour the first, highest, lowest and last",
+        )
     if time is None or not ({"close", "bid_close", "ask_close"} & found.keys()):
         missing = "time" if time is None else "close"
         raise DataError(

@@ -6,16 +6,18 @@ Sizes are known before anything is unpacked into memory, so that an archive that
 from __future__ import annotations
 
 import gzip
+import lzma
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
 from fxai.errors import DataError
-from fxai.market.memory import check_unpacked, unpacked_limit
+from fxai.market.reading.memory import check_unpacked, unpacked_limit
 from fxai.market.reading.raw import shown
 
 SAMPLE_BYTES = 65_536
@@ -37,7 +39,11 @@ OTHER_TYPES = {
 }
 """First bytes of what is not read → what it is, and what to do."""
 
-UNPACK_ERRORS = (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, NotImplementedError)
+UNPACK_ERRORS = (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError)
+"""What reading a packed file raises where it is damaged."""
+
+OPEN_ERRORS = (*UNPACK_ERRORS, ValueError, OverflowError, RuntimeError)
+"""What opening an archive raises besides: for names that are no text, places beyond any file, methods not installed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,18 +72,22 @@ class Content:
         Raises:
             DataError: the archive is damaged.
         """
-        try:
-            if self.kind == "gzip":
-                with gzip.open(self.path) as packed:
-                    yield cast("IO[bytes]", packed)
-            elif self.member is not None:
-                with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as file:
-                    yield file
-            else:
-                with self.path.open("rb") as plain:
-                    yield plain
-        except UNPACK_ERRORS as error:
-            raise damaged(self.path, error) from None
+        with ExitStack() as opened:
+            try:
+                file = self._opened(opened)
+            except OPEN_ERRORS as error:
+                raise damaged(self.path, error) from None
+            try:
+                yield file
+            except UNPACK_ERRORS as error:
+                raise damaged(self.path, error) from None
+
+    def _opened(self, stack: ExitStack) -> IO[bytes]:
+        if self.kind == "gzip":
+            return cast("IO[bytes]", stack.enter_context(gzip.open(self.path)))
+        if self.member is not None:
+            return stack.enter_context(stack.enter_context(zipfile.ZipFile(self.path)).open(self.member))
+        return stack.enter_context(self.path.open("rb"))
 
     def head(self) -> bytes:
         """The first SAMPLE_BYTES."""
@@ -92,9 +102,9 @@ def look_at(path: Path) -> Content:
         DataError: no file, a type that is not read, a damaged archive, or one whose content would not fit.
     """
     if not path.is_file():
-        raise DataError(
-            "there is no such file", where=str(path), hint=f"data.path starts at {Path.cwd()} unless absolute"
-        )
+        raise _no_file(path)
+    if not path.stat().st_size:
+        raise DataError("the file is empty", where=str(path), hint="is the download complete?")
     with path.open("rb") as file:
         first = file.read(8)
     for magic, (what, hint) in OTHER_TYPES.items():
@@ -105,6 +115,16 @@ def look_at(path: Path) -> Content:
     if first.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _zip_member(path)
     return Content(path=path, kind="parquet" if first.startswith(b"PAR1") else "plain", size=path.stat().st_size)
+
+
+def _no_file(path: Path) -> DataError:
+    """The error of a path that is no file."""
+    if path.is_dir():
+        return DataError("this is a folder, not a file", where=str(path), hint="name the file of bars in it")
+    hint = f"data.path starts at {Path.cwd()} unless absolute"
+    if "*" in path.name or re.search(r"\{\w*\}", str(path)):
+        hint = "of data.path only {instrument} is replaced, by each of data.instruments; there are no other patterns"
+    return DataError("there is no such file", where=str(path), hint=hint)
 
 
 def damaged(path: Path, error: Exception) -> DataError:
@@ -131,7 +151,7 @@ def _zip_member(path: Path) -> Content:
     try:
         with zipfile.ZipFile(path) as archive:
             files = [info for info in archive.infolist() if not info.is_dir() and "__MACOSX" not in info.filename]
-    except UNPACK_ERRORS as error:
+    except OPEN_ERRORS as error:
         raise damaged(path, error) from None
     if any(info.filename == "[Content_Types].xml" for info in files):
         raise DataError("this is an Excel workbook", where=str(path), hint="save it as CSV")

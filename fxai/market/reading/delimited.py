@@ -10,12 +10,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from fxai.errors import DataError
-from fxai.market.memory import check_fits
 from fxai.market.reading.container import UNPACK_ERRORS, Content, damaged
 from fxai.market.reading.layout import Head, Layout
+from fxai.market.reading.memory import check_fits
 from fxai.market.reading.raw import Source, first_true, shown
 
 DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
+
+THOUSANDS = re.compile(r"\s*[+-]?\d{1,3}(?:,\d{3})+\.\d+\s*|\s*[+-]?\d{1,3}(?:,\d{3}){2,}\s*")
+"""13,614.30 and 1,234,567; 13,614 may be a decimal comma."""
 
 COMMA_HINT = "set data.decimal: ',' (with columns separated by semicolons or tabs)"
 
@@ -144,6 +147,12 @@ def _bad_number(content: Content, head: Head, layout: Layout, decimal: str, sour
     if first is None:
         return DataError(f"the numbers cannot be read: {reason}", where=content.name)
     row, name, cell = first
+    if layout.first_line > 1 and cell.strip() == layout.names[layout.columns.numbers[name]]:
+        hint = "delete the line; were files put one behind the other?"
+        return DataError("the header stands here again", where=source.at(row), hint=hint)
+    if decimal == "." and THOUSANDS.fullmatch(cell):
+        hint = "write the numbers without them, 13614.30"
+        return DataError(f"{name} {shown(cell)} has separators of thousands", where=source.at(row), hint=hint)
     if decimal == "." and DECIMAL_COMMA.fullmatch(cell):
         return DataError(f"{name} {shown(cell)} has a decimal comma", where=source.at(row), hint=COMMA_HINT)
     if decimal == "," and re.fullmatch(r"\s*[+-]?\d+\.\d+\s*", cell):

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from fxai.errors import DataError
 from fxai.market.reading.columns import find_columns
 from fxai.market.reading.headless import BROKER_HINT
 from fxai.market.reading.layout import Head, Layout, numeric
 from fxai.market.reading.raw import shown
+from fxai.market.reading.times import ASK_ZONE_HINT
+
+NAMED_HINT = (
+    "the column is named {}, and such letters are no zone for sure: set data.timezone to the one that is meant; "
+    "EET with Europe's summer time is Europe/Athens, without it Etc/GMT-2"
+)
 
 DUKASCOPY_TIME = r"\s*\d{2}\.\d{2}\.\d{4} \d{2}:\d{2}:\d{2}(?:\.\d+)?( GMT[+-]\d{4})?\s*"
+
+TIME_OF_ZONE = re.compile(r"time \((\w+)\)", re.IGNORECASE)
+"""JForex's first column: `Time (UTC)`, `Time (EET)`."""
+
+TWO_LEVELS = re.compile(r"""\(['"]([^'"]*)['"], ['"]([^'"]*)['"]\)""")
+
+ALONE = 'download each alone: yf.download("EURUSD=X")'
 
 LOCAL_HINT = (
     "the column is in the local time of who downloaded it: set data.timezone to that zone, "
@@ -76,7 +90,7 @@ def _three_lines(head: Head) -> Layout | None:
         return None
     tickers = list(dict.fromkeys(cell.strip() for cell in lines["Ticker"]))
     if len(tickers) != 1:
-        raise several(tickers, head.name, 'download each alone: yf.download("EURUSD=X")')
+        raise several(tickers, head.name, ALONE)
     names = [index[0].strip(), *(cell.strip() for cell in lines["Price"])]
     return Layout(
         label=f"yfinance CSV of {shown(tickers[0])[1:-1]}",
@@ -84,6 +98,19 @@ def _three_lines(head: Head) -> Layout | None:
         names=tuple(names),
         first_line=4,
     )
+
+
+def one_level(names: Sequence[str], where: str) -> list[str]:
+    """Names of a Parquet file, of which yfinance's hold a price and a ticker each: `('Close', 'EURUSD=X')`.
+
+    Raises:
+        DataError: there are several tickers.
+    """
+    pairs = [TWO_LEVELS.fullmatch(name) for name in names]
+    tickers = list(dict.fromkeys(pair[2] for pair in pairs if pair is not None and pair[2]))
+    if len(tickers) > 1:
+        raise several(tickers, where, ALONE)
+    return [name if pair is None else pair[1] for name, pair in zip(names, pairs, strict=True)]
 
 
 def several(names: list[str], where: str, hint: str) -> DataError:
@@ -119,10 +146,14 @@ def table(head: Head) -> Layout | None:
             "columns, such as time,open,high,low,close",
         )
     names = head.names
+    named = TIME_OF_ZONE.fullmatch(names[0])
+    zone = named[1].upper() if named is not None else ""
+    first = "time" if named is not None else names[0]
     return Layout(
         label="CSV with named columns",
-        columns=find_columns(names, head.name),
+        columns=find_columns([first, *names[1:]], head.name),
         names=tuple(names),
         first_line=2,
-        zone="UTC" if names[0].lower() in ("gmt time", "utc time") else None,
+        zone="UTC" if first.lower() in ("gmt time", "utc time") or zone in ("UTC", "GMT") else None,
+        zone_hint=NAMED_HINT.format(shown(names[0])) if zone else ASK_ZONE_HINT,
     )

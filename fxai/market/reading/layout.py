@@ -77,7 +77,7 @@ def take_apart(name: str, text: str, *, whole: bool) -> Head:
     Raises:
         DataError: a blank first line, or one without a delimiter.
     """
-    lines = text.splitlines()
+    lines = lines_of(text)
     if not whole and len(lines) > 1:
         lines = lines[:-1]
     if not lines or not lines[0].strip():
@@ -90,6 +90,12 @@ def take_apart(name: str, text: str, *, whole: bool) -> Head:
             hint="columns are separated by commas, semicolons or tabs",
         )
     return Head(name=name, lines=tuple(lines), delimiter=delimiter)
+
+
+def lines_of(text: str) -> list[str]:
+    """Lines that end as files have them: str.splitlines also splits at control characters and at U+2028."""
+    lines = re.split(r"\r\n|\n|\r", text)
+    return lines if lines[-1] else lines[:-1]
 
 
 def bare(label: str, width: int, time: tuple[int, ...], numbers: Mapping[str, int], **more: object) -> Layout:

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fxai.arrays import Array
 from fxai.errors import DataError
-from fxai.market.memory import check_fits
 from fxai.market.reading.container import Content
-from fxai.market.reading.layout import OHLC
-from fxai.market.reading.raw import Array, Source, shown
+from fxai.market.reading.layout import OHLC, lines_of
+from fxai.market.reading.memory import check_fits
+from fxai.market.reading.raw import Source, shown
 
 LEAST_BYTES = 150
 """Of a candle in a file: with one price and nothing that can be left out."""
@@ -86,21 +87,31 @@ def _documents(raw: bytes, name: str) -> list[Any]:
     except UnicodeDecodeError:
         raise DataError("this is not UTF-8 text", where=name, hint="save it as UTF-8") from None
     try:
-        return [json.loads(text)]
+        return [_value(text, name)]
     except json.JSONDecodeError as error:
         if error.msg != "Extra data":
             raise _not_json(error, name, error.lineno) from None
-    except RecursionError:
-        raise DataError("the JSON is nested too deeply", where=name) from None
     documents = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(lines_of(text), start=1):
         if not line.strip():
             continue
         try:
-            documents.append(json.loads(line))
+            documents.append(_value(line, f"{name}:{number}"))
         except json.JSONDecodeError as error:
             raise _not_json(error, name, number) from None
     return documents
+
+
+def _value(text: str, where: str) -> Any:
+    """A JSON value; what is no JSON raises json.JSONDecodeError."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        raise
+    except RecursionError:
+        raise DataError("the JSON is nested too deeply", where=where) from None
+    except ValueError:  # Python reads no integer of thousands of digits
+        raise DataError("the JSON holds a number that is too long", where=where, hint="download it again") from None
 
 
 def _not_json(error: json.JSONDecodeError, name: str, line: int) -> DataError:
@@ -190,12 +201,20 @@ def _column(rows: list[dict[str, Any]], side: str, key: str, source: Source) -> 
 
 def _floats(values: list[Any], name: str, source: Source) -> Array:
     try:
-        return np.array(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        for place, value in enumerate(values):
-            try:
-                float(value)
-            except (TypeError, ValueError):
-                what = f"{name} {shown(value)} is not a number"
-                raise DataError(what, where=source.at(place), hint="delete the candle") from None
-        raise
+        array_N = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise _not_a_number(values, name, source) from None
+    if array_N.ndim != 1:  # lists of one length
+        raise _not_a_number(values, name, source)
+    return array_N
+
+
+def _not_a_number(values: list[Any], name: str, source: Source) -> DataError:
+    """The error of the first value that is none."""
+    for place, value in enumerate(values):
+        try:
+            float("nan" if value is None else value)
+        except (TypeError, ValueError, OverflowError):
+            what = f"{name} {shown(value)} is not a number"
+            return DataError(what, where=source.at(place), hint="delete the candle")
+    return DataError(f"{name} cannot be read as numbers", where=source.name)

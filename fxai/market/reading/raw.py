@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from fxai.arrays import Array
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

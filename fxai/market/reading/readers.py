@@ -10,15 +10,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fxai.arrays import Array
 from fxai.config.data import DataConfig
 from fxai.errors import DataError
-from fxai.market.memory import check_fits
 from fxai.market.reading import delimited, oanda
 from fxai.market.reading.columns import Columns, find_columns
 from fxai.market.reading.container import Content, look_at
 from fxai.market.reading.formats import find_layout, not_of_format
+from fxai.market.reading.headed import one_level
 from fxai.market.reading.layout import Head, Layout, take_apart
-from fxai.market.reading.raw import Array, Origin, RawBars, Source, first_true, shown
+from fxai.market.reading.memory import check_fits
+from fxai.market.reading.raw import Origin, RawBars, Source, first_true, shown
 from fxai.market.reading.times import TimeRules, to_utc
 from fxai.market.reading.units import in_prices, looks_scaled, scaled, spread_of_points
 from fxai.market.reading.zones import Zone, find_zone
@@ -184,13 +186,17 @@ def _read_parquet(content: Content, data: DataConfig, zone: Zone | None) -> RawB
     try:
         with pyarrow.parquet.ParquetFile(content.path) as file:
             names = [str(name) for name in file.schema_arrow.names]
-            columns = find_columns(names, where)
+            columns = find_columns(one_level(names, where), where)
             places = [*columns.time, *columns.numbers.values(), *columns.same]
             check_fits(file.metadata.num_rows, len(places), "parquet", where)
             table = file.read(columns=[names[place] for place in places])
         frame = table.to_pandas(ignore_metadata=True)
     except pyarrow.ArrowException as error:
-        raise DataError(f"this is not a Parquet file that can be read: {error}", where=where) from None
+        raise DataError(
+            f"this is not a Parquet file that can be read: {error}",
+            where=where,
+            hint="download it again, or save it again: a Parquet file that is cut short has lost its table of contents",
+        ) from None
     labelled = frame.rename(columns=dict(zip([names[place] for place in places], places, strict=True)))
     rules = TimeRules(zone=zone, date_order=data.date_order)
     raw = _to_raw(labelled, columns, rules, Source(name=where), "Parquet")

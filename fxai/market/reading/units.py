@@ -52,9 +52,10 @@ def looks_scaled(raw: RawBars, whole: bool) -> RawBars:
     low, high = min(float(v.min()) for v in prices), max(float(v.max()) for v in prices)
     if low < SCALED_FROM or low == high:
         return raw
-    ways = " or ".join(f"data.price_scale: {scale:.5f}".rstrip("0") + f" ({high * scale:g})" for scale in SCALES)
+    first = float(prices[0][0])  # the range of all prices would tell of those in the sealed test
+    ways = " or ".join(f"data.price_scale: {scale:.5f}".rstrip("0") + f" ({first * scale:g})" for scale in SCALES)
     note = (
-        f"{raw.source.name}: prices are whole numbers from {low:.0f} to {high:.0f} and read as they are; "
+        f"{raw.source.name}: prices are whole numbers, the first {first:.0f}, and read as they are; "
         f"if they are scaled, set {ways}; 1 says that they are right"
     )
     return replace(raw, notes=(*raw.notes, note))

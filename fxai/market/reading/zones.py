@@ -6,10 +6,14 @@ changing with New York's clocks, so that the trading week's days end at New York
 
 from __future__ import annotations
 
+import contextlib
 import re
+import zoneinfo
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from importlib import resources
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -73,6 +77,19 @@ def find_zone(name: str, where: str) -> Zone:
         return Zone(name=name, zone=ZoneInfo(key), ahead=ahead if sign == "+" else -ahead)
     except (KeyError, ValueError, OSError):
         raise DataError(f"{name!r} is not a time zone", where=where, hint=ZONE_HINT) from None
+
+
+def clock_rules(key: str) -> bytes:
+    """The file that says how a zone's clocks change, from where `ZoneInfo` has it; empty where it is not found.
+
+    Governments change the rules, and systems and the package tzdata follow at different times.
+    """
+    for folder in zoneinfo.TZPATH:
+        with contextlib.suppress(OSError):
+            return Path(folder, key).read_bytes()
+    with contextlib.suppress(OSError, ModuleNotFoundError):
+        return resources.files("tzdata").joinpath("zoneinfo", *key.split("/")).read_bytes()
+    return b""
 
 
 def localise(local: pd.DatetimeIndex, zone: Zone, source: Source) -> pd.DatetimeIndex:

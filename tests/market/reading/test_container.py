@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 from market.files import read, refused, stamps, values
 
-from fxai.market import memory
+from fxai.errors import DataError
+from fxai.market.reading import memory
 from fxai.market.reading.container import look_at
 
 TEXT = "time,open,high,low,close\n2024-01-01 00:00,1,3,0.5,2\n2024-01-01 01:00,2,4,1,3\n"
@@ -110,6 +111,50 @@ def test_an_archive_that_unpacks_to_more_than_memory_is_refused(
     assert where == ""
     assert what.startswith("unpacked, the file is over ")
     assert "unpack it yourself" in hint
+
+
+@pytest.mark.parametrize("place", [b"PK\x03\x04", b"PK\x01\x02"])
+def test_a_zip_whose_names_are_no_text(tmp_path: Path, place: bytes):
+    # the flag that says UTF-8, 0x800, and the name: 6 and 30 bytes into a member's header, 8 and 46 in the directory
+    flag, name = (7, 30) if place == b"PK\x03\x04" else (9, 46)
+    packed = bytearray(zipped({"bars.csv": TEXT}))
+    start = packed.index(place)
+    packed[start + flag] |= 8
+    packed[start + name] = 0xFF
+    where, what, hint = refused(tmp_path, bytes(packed), timezone="UTC")
+    assert (where, hint) == ("", "download it again")
+    assert what.startswith("the archive is damaged: ")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2, zipfile.ZIP_STORED])
+def test_a_zip_with_any_changed_byte_is_read_or_refused(tmp_path: Path, method: int):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        archive.writestr("bars.csv", TEXT)
+    whole, refusals = buffer.getvalue(), 0
+    path = tmp_path / "data"
+    for place in range(len(whole)):
+        for flip in (0x01, 0x08, 0xFF):
+            broken = bytearray(whole)
+            broken[place] ^= flip
+            path.write_bytes(broken)
+            try:
+                with look_at(path).open() as file:
+                    file.read()
+            except (DataError, OSError):  # `read_raw` turns the latter, as of bzip2, into the former
+                refusals += 1
+    assert refusals > len(whole) // 3
+
+
+def test_an_lzma_member_that_is_damaged(tmp_path: Path):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("bars.csv", TEXT)
+    packed = bytearray(buffer.getvalue())
+    packed[30 + len("bars.csv") + 4] = 0xFF  # the member begins with a version, a length and the settings of LZMA
+    where, what, hint = refused(tmp_path, bytes(packed), timezone="UTC")
+    assert (where, hint) == ("", "download it again")
+    assert what.startswith("the archive is damaged: ")
 
 
 def test_an_encrypted_zip(tmp_path: Path):

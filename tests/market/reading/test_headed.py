@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from market.files import printed, read, refused, stamps, values
 
@@ -268,3 +269,43 @@ def test_a_plain_table_says_so(tmp_path: Path):
         "CSV with named columns, 30-minute bars, times in Asia/Tokyo: "
         "2 bars from 2023-12-31 15:00:00 to 2023-12-31 15:30:00 UTC, no gaps"
     )
+
+
+@pytest.mark.parametrize("zone", ["UTC", "GMT"])
+def test_a_time_named_with_its_zone(tmp_path: Path, zone: str):
+    raw = read(tmp_path, f"Time ({zone}),Open,High,Low,Close,Volume \n2024.01.02 03:00:00,1,2,0.5,1.5,7\n")
+    assert stamps(raw) == ["2024-01-02 03:00:00"]
+
+
+def test_a_time_named_with_letters_that_are_no_zone(tmp_path: Path):
+    text = "Time (EET),Open,High,Low,Close,Volume \n2024.01.02 03:00:00,1,2,0.5,1.5,7\n"
+    where, what, hint = refused(tmp_path, text)
+    assert (where, what) == (":2", "the times carry no offset from UTC")
+    assert hint.startswith("the column is named 'Time (EET)'")
+    assert "Europe/Athens" in hint
+    assert stamps(read(tmp_path, text, timezone="Europe/Athens")) == ["2024-01-02 01:00:00"]  # two hours ahead
+
+
+def test_ticks_are_named(tmp_path: Path):
+    where, what, _ = refused(tmp_path, "time,bid,ask\n2024-01-02,1,2\n")
+    assert (where, what) == ("", "these are ticks, not bars: time, bid, ask")
+
+
+def test_a_header_that_stands_again_and_separators_of_thousands(tmp_path: Path):
+    head = "time,close\n2024-01-02,1\n"
+    assert refused(tmp_path, head * 2, timezone="UTC")[:2] == (":3", "the header stands here again")
+    thousands = 'time,close\n2024-01-02,"13,614.30"\n'
+    assert refused(tmp_path, thousands, timezone="UTC")[:2] == (":2", "close '13,614.30' has separators of thousands")
+
+
+def test_parquet_with_prices_and_tickers_in_its_names(tmp_path: Path):
+    index = pd.date_range("2024-01-02", periods=2, name="Date")
+    names = [("Close", "EURUSD=X"), ("Open", "EURUSD=X")]
+    frame = pd.DataFrame([[1.5, 1.25], [1.75, 1.5]], index=index)
+    frame.set_axis([str(name) for name in names], axis=1).to_parquet(path := tmp_path / "data")
+    raw = read(tmp_path, path.read_bytes(), timezone="UTC")
+    assert values(raw) == {"open": [1.25, 1.5], "close": [1.5, 1.75]}
+    names[1] = ("Open", "JPY=X")
+    frame.set_axis([str(name) for name in names], axis=1).to_parquet(path)
+    assert refused(tmp_path, path.read_bytes())[1] == "the file holds 2 instruments: EURUSD=X, JPY=X"
+    assert "download it again" in refused(tmp_path, path.read_bytes()[:-100])[2]

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from market.files import printed, read, refused, stamps, values
 
-from fxai.market import memory
 from fxai.market.bars import to_bars
+from fxai.market.reading import memory
 
 MID_0 = {"o": "1.09946", "h": "1.09957", "l": "1.09932", "c": "1.09950"}
 MID_1 = {"o": "1.09951", "h": "1.09960", "l": "1.09940", "c": "1.09942"}
@@ -23,6 +23,10 @@ def candle(time: str, *, complete: bool = True, **prices: Any) -> dict[str, Any]
 def response(*candles: dict[str, Any], **more: str) -> dict[str, Any]:
     return {"instrument": "EUR_USD", "granularity": "M15", "candles": list(candles), **more}
 
+
+PAIRS = {key: ["1", "2"] for key in "ohlc"}
+
+TOO_LONG = "the JSON holds a number that is too long"
 
 FIRST = candle("2016-10-17T15:00:00.000000000Z")
 SECOND = candle("2016-10-17T15:15:00.000000000Z", mid=MID_1)
@@ -141,12 +145,36 @@ def test_the_candle_that_is_still_running_is_left_out(tmp_path: Path, newest_fir
         (json.dumps(response(FIRST, SECOND))[:-20], ":1", "this is not JSON: "),
         (json.dumps(response(FIRST)) + "\n{,}\n", ":2", "this is not JSON: "),
         ("[" * 100_000, "", "the JSON is nested too deeply"),
+        (json.dumps(FIRST) + "\n" + "[" * 100_000, ":2", "the JSON is nested too deeply"),
+        ('{"candles": [{"time": ' + "9" * 5000 + "}]}", "", TOO_LONG),
+        (json.dumps(FIRST) + '\n{"time": ' + "9" * 5000 + "}", ":2", TOO_LONG),
+        (
+            json.dumps(response(candle("2016-10-17T15:00:00Z", mid=PAIRS))),
+            ", row 1",
+            "mid.o \"['1', '2']\" is not a num",
+        ),
+        (
+            json.dumps(response(FIRST, candle("2016-10-17T15:15:00Z", mid={**MID_0, "h": 10**400}))),
+            ", row 2",
+            "mid.h '1000000000",
+        ),
+        (
+            json.dumps(response(FIRST, candle("2016-10-17T15:15:00Z", mid={**MID_0, "h": [1]}))),
+            ", row 2",
+            "mid.h '[1]' is not a number",
+        ),
     ],
 )
 def test_what_is_refused(tmp_path: Path, text: str, where: str, what: str):
     got = refused(tmp_path, text)
     assert got[0] == where
     assert got[1].startswith(what)
+
+
+def test_lines_end_where_json_lines_do(tmp_path: Path):
+    # U+2028 may stand in a string of JSON as it is
+    text = "\r\n".join(json.dumps({**one, "remark": "a\u2028b"}, ensure_ascii=False) for one in (FIRST, SECOND))
+    assert len(read(tmp_path, text)) == 2
 
 
 def test_a_time_that_no_candle_has(tmp_path: Path):

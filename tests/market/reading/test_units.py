@@ -19,8 +19,8 @@ def test_whole_number_prices_are_noted_and_converted_only_where_told(tmp_path: P
     raw = read(tmp_path, SCALED, timezone="UTC")
     assert values(raw)["open"] == [109550, 109700]
     assert raw.notes == (
-        f"{tmp_path / 'data'}: prices are whole numbers from 109500 to 109900 and read as they are; "
-        "if they are scaled, set data.price_scale: 0.00001 (1.099) or data.price_scale: 0.001 (109.9); "
+        f"{tmp_path / 'data'}: prices are whole numbers, the first 109550, and read as they are; "
+        "if they are scaled, set data.price_scale: 0.00001 (1.0955) or data.price_scale: 0.001 (109.55); "
         "1 says that they are right",
     )
     told = read(tmp_path, SCALED, timezone="UTC", price_scale=0.00001)
@@ -54,7 +54,7 @@ def test_prices_that_are_no_scaled_ones(tmp_path: Path, text: str):
 def test_whole_number_prices_of_other_sources(tmp_path: Path):
     frame = pd.DataFrame({"time": pd.date_range("2024-01-01", periods=2), "close": [109550, 109700]})
     frame.to_parquet(path := tmp_path / "bars")
-    assert "data.price_scale: 0.00001 (1.097)" in read(tmp_path, path.read_bytes(), timezone="UTC").notes[0]
+    assert "data.price_scale: 0.00001 (1.0955)" in read(tmp_path, path.read_bytes(), timezone="UTC").notes[0]
     frame.astype({"close": float}).to_parquet(path)
     assert read(tmp_path, path.read_bytes(), timezone="UTC").notes == ()
     assert values(read(tmp_path, path.read_bytes(), timezone="UTC", price_scale=1e-5))["close"] == [1.0955, 1.097]

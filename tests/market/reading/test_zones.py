@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import zoneinfo
 from datetime import timedelta
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from fxai.errors import DataError
 from fxai.market.reading.raw import Source
-from fxai.market.reading.zones import find_zone, localise
+from fxai.market.reading.zones import clock_rules, find_zone, localise
 
 SOURCE = Source(name="bars.csv", first_line=2)
 
@@ -76,3 +78,15 @@ def test_what_is_no_zone(name: str):
     assert (error.value.where, error.value.what) == ("data.timezone", f"{name!r} is not a time zone")
     assert error.value.hint is not None
     assert "America/New_York+07:00" in error.value.hint
+
+
+def test_the_rules_of_a_zone_are_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    athens, tokyo = clock_rules("Europe/Athens"), clock_rules("Asia/Tokyo")
+    assert athens[:4] == tokyo[:4] == b"TZif"  # RFC 8536
+    assert athens != tokyo
+    (tmp_path / "Asia").mkdir()
+    (tmp_path / "Asia" / "Tokyo").write_bytes(b"TZif of another edition")
+    monkeypatch.setattr(zoneinfo, "TZPATH", (str(tmp_path),))
+    assert clock_rules("Asia/Tokyo") == b"TZif of another edition"
+    assert clock_rules("Europe/Athens")[:4] in (b"TZif", b"")  # of the package tzdata, where it is installed
+    assert clock_rules("No/Zone") == b""

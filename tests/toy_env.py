@@ -31,3 +31,13 @@ class Countdown(gymnasium.Env[NDArray[np.float32], np.int64]):
 
 gymnasium.register("Countdown-v0", Countdown, max_episode_steps=4)
 gymnasium.register("CountdownForEver-v0", Countdown)
+
+
+class Broken(Countdown):
+    """Cannot be made."""
+
+    def __init__(self) -> None:
+        raise RuntimeError("a constructor of somebody else's")
+
+
+gymnasium.register("Broken-v0", Broken)

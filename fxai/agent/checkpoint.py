@@ -16,8 +16,12 @@ from fxai.config import ModelConfig
 from fxai.env.trading import ACCOUNT_FEATURES
 from fxai.errors import InputError
 from fxai.files import write_bytes_atomic
+from fxai.market.trained_on import TrainedOn
 
-FORMAT = "fxai-policy-1"
+FORMAT = "fxai-policy-2"
+_OLDER = ("fxai-policy-1",)
+"""Formats that do not say what the weights were trained on."""
+
 MAX_BYTES = 2**31
 """Larger files are refused before they are read."""
 
@@ -34,8 +38,19 @@ def save_weights(
     feature_names: tuple[str, ...],
     levels: tuple[float, ...],
     account: tuple[str, ...] = ACCOUNT_FEATURES,
+    trained_on: TrainedOn | None = None,
 ) -> None:
-    """Write one member's weights, atomically, with the features, observations and position levels that they mean."""
+    """Write one member's weights, atomically, with the features, observations and position levels that they mean.
+
+    Args:
+        path: the file; replaced as a whole.
+        policy: the population.
+        member: whose weights.
+        feature_names: of each bar.
+        levels: that the actions mean.
+        account: what else is observed.
+        trained_on: the bars behind them; None where there are none, in a Gymnasium environment.
+    """
     tensors = {n: w.detach()[member].cpu().contiguous() for n, w in policy.parameters.items()}
     if policy.observed is not None:
         scale = (policy.observed.mean_PO, policy.observed.variance_PO)
@@ -46,7 +61,7 @@ def save_weights(
         "account": json.dumps(account),
         "levels": json.dumps(levels),
         "features": json.dumps(feature_names),
-    }
+    } | ({} if trained_on is None else {"trained_on": trained_on.model_dump_json()})
     write_bytes_atomic(path, save(tensors, metadata=shape))
 
 
@@ -63,6 +78,33 @@ def load_weights(
     Raises:
         InputError: the file is missing, damaged, no FxAI policy, or trained on other features, observations or levels.
     """
+    header, tensors = _open(path, tensors=True)
+    here = {"features": feature_names, "account": account, "levels": levels}
+    return _rebuild(path, tensors, _config(path, header, here), here, device)
+
+
+def read_trained_on(path: Path) -> tuple[TrainedOn, tuple[str, ...]]:
+    """The bars behind a weights file and the names of their features; its tensors are not read.
+
+    Raises:
+        InputError: the file is missing, damaged, no FxAI policy, or says nothing of bars.
+    """
+    header, _ = _open(path, tensors=False)
+    if "trained_on" not in header:
+        raise InputError(
+            "these weights were not trained on bars of a market",
+            where=str(path),
+            hint="use the config that the weights were trained with",
+        )
+    try:
+        features = tuple(str(name) for name in json.loads(header["features"]))
+        return TrainedOn.model_validate_json(header["trained_on"]), features
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError("the header of the weights file is damaged", where=str(path), hint="train again") from error
+
+
+def _open(path: Path, *, tensors: bool) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """Header and tensors of an FxAI policy; no tensors where they are not wanted."""
     if not path.is_file():
         raise InputError("there is no such weights file", where=str(path), hint="poe train writes weights.safetensors")
     if path.stat().st_size > MAX_BYTES:
@@ -70,17 +112,23 @@ def load_weights(
     try:
         with safe_open(str(path), framework="pt") as file:
             header: dict[str, Any] = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            names = list(file.keys()) if tensors else []
+            found = {name: file.get_tensor(name) for name in names}
     except (SafetensorError, OSError) as error:
         raise InputError(f"not readable as safetensors ({error})", where=str(path), hint="train again") from error
-    here = {"features": feature_names, "account": account, "levels": levels}
-    return _rebuild(path, tensors, _config(path, header, here), here, device)
+    if header.get("format") in _OLDER:
+        raise InputError(
+            "these weights are of an older format, which does not say on which bars they were trained",
+            where=str(path),
+            hint="train again",
+        )
+    if header.get("format") != FORMAT:
+        raise InputError("these are no FxAI policy weights", where=str(path))
+    return header, found
 
 
 def _config(path: Path, header: dict[str, Any], here: dict[str, tuple[Any, ...]]) -> ModelConfig:
     """The model's shape, where the header means what is wanted here."""
-    if header.get("format") != FORMAT:
-        raise InputError("these are no FxAI policy weights", where=str(path))
     try:
         config = ModelConfig.model_validate_json(header["model"])
         trained = {name: tuple(json.loads(header[name])) for name in here}

@@ -88,6 +88,11 @@ class GymWalker:
         self._first = False
         return rollout
 
+    def close(self) -> None:
+        """Release what the environments hold."""
+        for copies in self._copies:
+            copies.close()
+
     def _step(self, action_PSK: Tensor) -> list[Moved]:
         """The one wait for the device per step: Gymnasium environments live on the CPU."""
         rows_PN = action_PSK.flatten(1).cpu().numpy()

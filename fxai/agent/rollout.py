@@ -97,6 +97,9 @@ class Walker:
         self._state = self._state.where(again, self._fresh)
         return tuple(turn)
 
+    def close(self) -> None:
+        """There is nothing to release but memory."""
+
     @torch.no_grad()
     def rollout(self, policy: Policy, dropout_rates: Sequence[float]) -> Rollout:
         """Walk `steps` bars with actions drawn from the policy."""

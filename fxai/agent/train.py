@@ -7,6 +7,7 @@ A population is P trainings of one shape: seeds of one trial, or trials that dif
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,7 @@ from fxai.agent.policy import Policy
 from fxai.agent.rollout import Rollout, Walker
 from fxai.agent.seeding import MemberStreams
 from fxai.agent.update import LOSS_NAMES, LossWeights, as_batch, update
-from fxai.config import TrialConfig
+from fxai.config import TrainingConfig, TrialConfig
 from fxai.env.rewards import RewardFunction
 from fxai.env.trading import TradingEnv
 from fxai.errors import InputError
@@ -88,11 +89,15 @@ def train(
     check_shapes(configs)
     device = resolve_device(first.training.device)
     streams = [MemberStreams.from_seed(seed) for seed in seeds]
-    walker = new_walker(configs, part, streams, device)
-    policy = walker.policy(first.model, device)
-    learner = Learner(configs, walker, policy, streams)
-    t = first.training
-    per_update = len(configs) * t.n_segments * t.transitions_per_segment
+    with closing(new_walker(configs, part, streams, device)) as walker:
+        policy = walker.policy(first.model, device)
+        yield from _updates(first.training, Learner(configs, walker, policy, streams), policy, evaluate)
+
+
+def _updates(
+    t: TrainingConfig, learner: Learner, policy: Policy, evaluate: Evaluate
+) -> Generator[Progress, None, None]:
+    per_update = policy.population * t.n_segments * t.transitions_per_segment
     for number in range(1, t.total_updates + 1):
         losses = learner.update()
         over = number == t.total_updates or not any(learner.alive)

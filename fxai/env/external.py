@@ -88,9 +88,10 @@ def make(gym_id: str) -> gymnasium.Env[Any, Any]:
     """
     try:
         env = gymnasium.make(gym_id, disable_env_checker=True)
-    except (gymnasium.error.Error, ImportError) as error:
+    except Exception as error:  # whatever the constructor of a foreign environment raises
+        told = " ".join(str(error).split()) or type(error).__name__
         hint = "python -c 'import gymnasium; gymnasium.pprint_registry()' lists what is installed"
-        raise ConfigError(f"{gym_id!r} cannot be made: {error}", where=WHERE, hint=hint) from None
+        raise ConfigError(f"{gym_id!r} cannot be made: {told}", where=WHERE, hint=hint) from None
     for kind, space, wanted in (
         ("observation", env.observation_space, gymnasium.spaces.Box),
         ("action", env.action_space, gymnasium.spaces.Discrete),

@@ -92,7 +92,7 @@ class AccountEnv(gymnasium.Env[Observation, np.int64]):
         if not self._bars:
             raise ResetNeeded("the episode is over: call reset() first")
         chosen = int(action)
-        if not 0 <= chosen < len(self._actions):
+        if chosen != action or not 0 <= chosen < len(self._actions):
             raise InvalidAction(f"action {action} is not the index of one of {len(self._actions)} levels")
         bar = self._bars[self._walked]
         with torch.inference_mode():

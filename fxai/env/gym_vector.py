@@ -73,7 +73,7 @@ class AccountsEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
             ValueError: another number of seeds than of accounts.
             InputError: an unknown option, or a start at which window or episode do not fit.
         """
-        seeds = [seed + i for i in range(self.num_envs)] if isinstance(seed, int) else seed
+        seeds = [int(seed) + i for i in range(self.num_envs)] if isinstance(seed, int | np.integer) else seed
         if seeds is not None and len(seeds) != self.num_envs:
             raise ValueError(f"there are {self.num_envs} accounts and {len(seeds)} seeds")
         if not self._draws:
@@ -96,12 +96,14 @@ class AccountsEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
         """
         if not self._draws:
             raise ResetNeeded("call reset() first")
-        action_N, desk = np.asarray(actions), self._desk
-        if action_N.shape != (self.num_envs,) or not self.action_space.contains(action_N.astype(np.int64)):
+        given, desk = np.asarray(actions), self._desk
+        action_N = given.astype(np.int64)
+        whole = given.dtype.kind in "iu" and given.shape == (self.num_envs,)
+        if not whole or not self.action_space.contains(action_N):
             raise InvalidAction(f"actions are {self.num_envs} indices of {desk.env.n_actions} levels, got {actions}")
         with torch.inference_mode():
             _, (bar,) = desk.env.bars(torch.from_numpy(self._row_N)[None], 1)
-            chosen = torch.from_numpy(action_N.astype(np.int64))[None, :, None]
+            chosen = torch.from_numpy(action_N)[None, :, None]
             done = step(self._state, chosen, bar, desk.env.rules)
             happened = outcome(done, bar)
             reward_N = desk.reward(happened).numpy().reshape(-1)

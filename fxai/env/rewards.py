@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields
+from itertools import product
 
 import torch
 from torch import Tensor
@@ -196,6 +197,32 @@ class RewardFunction:
             return self._enabled["enable_pnl"] * pnl(outcome, self._coefficients) + shaping
         return shaping
 
+    def check_no_peeking(self, outcome: Outcome) -> None:
+        """Refuse a custom term that pays otherwise for one account in one bar than for the same among others.
+
+        Bars stand one behind the other in an outcome, so that a term could read the next one.
+
+        Args:
+            outcome: several bars of several accounts, [T, P, S, K].
+
+        Raises:
+            InputError: such a term.
+        """
+        steps, accounts = outcome.equity.shape[0], outcome.equity.shape[-1]
+        for own in self._custom:
+            whole = _custom_reward(own, outcome, self._coefficients)
+            for t, k in product(range(steps), range(accounts)):
+                alone = Outcome(
+                    **{f.name: getattr(outcome, f.name)[t : t + 1, ..., k : k + 1] for f in fields(Outcome)}
+                )
+                paid = _custom_reward(own, alone, self._coefficients)
+                if not torch.allclose(paid, whole[t : t + 1, ..., k : k + 1], rtol=1e-9, atol=1e-12):
+                    raise InputError(
+                        "the term pays for a bar by what happened in another bar or to another account",
+                        where=own.where,
+                        hint="use each entry of the outcome as it stands, without shifting, sums or means over an axis",
+                    )
+
 
 COEFFICIENTS = tuple(name for name, field in RewardConfig.model_fields.items() if field.annotation in (int, float))
 
@@ -209,7 +236,9 @@ def check_terms(config: EnvConfig) -> None:
         InputError: see RewardFunction.
     """
     if config.reward.plugins:
-        RewardFunction([config.reward], torch.device("cpu"))(_some_bars(config))
+        reward, bars = RewardFunction([config.reward], torch.device("cpu")), _some_bars(config)
+        reward(bars)
+        reward.check_no_peeking(bars)
 
 
 def _some_bars(config: EnvConfig) -> Outcome:

@@ -5,6 +5,7 @@ Axes: P population, E episodes, played at once.
 
 from __future__ import annotations
 
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,11 @@ import torch
 from numpy.typing import NDArray
 
 from fxai.agent.policy import Policy
-from fxai.env.external import Copies
+from fxai.env.external import WHERE, Copies
+from fxai.errors import InputError
+
+LONGEST = 100_000
+"""Steps after which an episode is taken for one that never ends."""
 
 FIRST_SEED = 1_000_000
 """Episode e of every evaluation begins with seed FIRST_SEED + e."""
@@ -43,10 +48,14 @@ class GymEvaluator:
     Args:
         gym_id: the environment; it must end its episodes, by itself or by a time limit.
         episodes: how many.
+        longest: steps that an episode may take.
+
+    Raises:
+        InputError: an episode did not end.
     """
 
-    def __init__(self, gym_id: str, episodes: int) -> None:
-        self.gym_id, self.episodes = gym_id, episodes
+    def __init__(self, gym_id: str, episodes: int, *, longest: int = LONGEST) -> None:
+        self.gym_id, self.episodes, self.longest = gym_id, episodes, longest
 
     def __call__(self, policy: Policy) -> list[dict[str, float]]:
         """Each member's metrics."""
@@ -59,12 +68,16 @@ class GymEvaluator:
     def play(self, policy: Policy) -> list[Played]:
         """What each member did; it sees nothing of the others."""
         seeds = range(FIRST_SEED, FIRST_SEED + self.episodes)
-        copies = [Copies(self.gym_id, seeds) for _ in range(policy.population)]
+        with ExitStack() as opened:
+            copies = [opened.enter_context(closing(Copies(self.gym_id, seeds))) for _ in range(policy.population)]
+            return self._play(policy, copies)
+
+    def _play(self, policy: Policy, copies: list[Copies]) -> list[Played]:
         return_PE = np.zeros((policy.population, self.episodes))
         length_PE = np.zeros((policy.population, self.episodes), dtype=np.int64)
         playing_PE = np.ones((policy.population, self.episodes), dtype=np.bool_)
         bars = policy.bars(torch.empty(0, device=policy.device))[:, :, 0]
-        while playing_PE.any():
+        for _ in range(self.longest):
             seen = torch.from_numpy(np.stack([c.observation_NO for c in copies]))[:, :, None].to(policy.device)
             logits, _ = policy.head(bars, seen)
             action_PE = logits.argmax(-1)[..., 0].cpu().numpy()
@@ -72,6 +85,10 @@ class GymEvaluator:
             return_PE += np.stack([m.reward_N for m in moves]) * playing_PE
             length_PE += playing_PE
             playing_PE &= ~np.stack([m.terminated_N | m.truncated_N for m in moves])
-        for own in copies:
-            own.close()
-        return [Played(return_E=r, length_E=n) for r, n in zip(return_PE, length_PE, strict=True)]
+            if not playing_PE.any():
+                return [Played(return_E=r, length_E=n) for r, n in zip(return_PE, length_PE, strict=True)]
+        raise InputError(
+            f"an episode of {self.gym_id} had not ended after {self.longest:,} steps",
+            where=WHERE,
+            hint="register it with max_episode_steps: gymnasium.register(..., max_episode_steps=1000)",
+        )

@@ -89,10 +89,7 @@ def as_report(
     """
     scores = progress.scores
     if scores is not None:
-        scores = [
-            {name: FLOOR.get(name, 0.0) for name in own} if why else own
-            for why, own in zip(progress.stopped, scores, strict=True)
-        ]
+        scores = [_floor(own) if why else own for why, own in zip(progress.stopped, scores, strict=True)]
     names = list(instruments[0]) if instruments else []
     sound = [own for why, own in zip(progress.stopped, instruments or (), strict=False) if not why]
     return Report(
@@ -105,6 +102,14 @@ def as_report(
         instruments={name: mean([own[name] for own in sound]) for name in names} if sound and len(names) > 1 else None,
         failure=progress.stopped[0] if all(progress.stopped) else None,
     )
+
+
+def _floor(own: dict[str, float]) -> dict[str, float]:
+    """What a member that diverged counts with; in a Gymnasium environment, whose returns may lie anywhere, surely less
+    than its last finite weights return."""
+    if own.keys() == FLOOR.keys():
+        return FLOOR
+    return {name: min(FLOOR.get(name, 0.0), 2.0 * value) for name, value in own.items()}
 
 
 def mean(rows: Sequence[dict[str, float]]) -> dict[str, float]:

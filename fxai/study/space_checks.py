@@ -33,6 +33,7 @@ _FIXED_SECTIONS = {
     "evaluation": _RULER,
 }
 _FIXED = {
+    "env.gym_id": _RULER,
     "training.device": "the place of the training would decide its score: set it in training_config",
     "training.seed": "it would search for luck; a trial's seed comes from the study seed and its number",
     "training.n_seeds": "it would move the ruler: the value is the mean over n_seeds",
@@ -208,10 +209,15 @@ def _check_combinations(base: TrialConfig, parameters: Sequence[Parameter], star
 
 
 def _combinations(parameters: Sequence[Parameter]) -> Iterator[dict[str, Choice]]:
-    """Every value alone; then of the discrete parameters all combinations, or all pairs and a fixed sample."""
+    """Every value alone; the corners of every pair of ranges; then of the discrete parameters all combinations, or all
+    pairs and a fixed sample."""
     for parameter in parameters:
         for value in parameter.values(ALL_VALUES):
             yield {parameter.name: value}
+    ends = {p.name: (p.low, p.high) for p in parameters if p.low is not None and p.high is not None}
+    for first, second in itertools.combinations(ends, 2):
+        for low_or_high in itertools.product(ends[first], ends[second]):
+            yield dict(zip((first, second), low_or_high, strict=True))
     discrete = {
         p.name: p.values(_PAIR_VALUES) for p in parameters if p.size not in (None, 1) and not p.type.startswith("float")
     }

@@ -9,11 +9,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from fxai.agent.checkpoint import load_weights, save_weights
+from fxai.agent.checkpoint import load_weights, read_trained_on, save_weights
 from fxai.agent.policy import Policy, RunningScale
 from fxai.config import ModelConfig
 from fxai.env.trading import ACCOUNT_FEATURES
 from fxai.errors import InputError
+from fxai.market.trained_on import TrainedOn
 
 CPU = torch.device("cpu")
 NAMES = ("a", "b", "c")
@@ -37,6 +38,44 @@ def test_round_trip_keeps_the_member(tmp_path):
     loaded = load_weights(tmp_path / "w.safetensors", feature_names=NAMES, levels=LEVELS, device=CPU)
     assert loaded.config == original.config
     assert torch.equal(loaded.weights_PN[0], original.weights_PN[1])
+
+
+BARS = TrainedOn(
+    data_hash="ab", timeframe_s=3600.0, spans={"A": {"train": (1, 5), "validation": (7, 8), "test": (10, 12)}}
+)
+
+
+def test_what_it_was_trained_on_is_kept_with_the_names_of_the_features(tmp_path):
+    path = tmp_path / "w.safetensors"
+    save_weights(path, policy(), 0, feature_names=NAMES, levels=LEVELS, trained_on=BARS)
+    assert read_trained_on(path) == (BARS, NAMES)
+
+
+def test_weights_without_bars_are_told(tmp_path):
+    path = tmp_path / "w.safetensors"
+    save_weights(path, policy(), 0, feature_names=NAMES, levels=LEVELS)
+    with pytest.raises(InputError, match="these weights were not trained on bars of a market"):
+        read_trained_on(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        '{"data_hash": "ab", "timeframe_s": 3600.0, "spans": {}}',
+        '{"data_hash": "ab", "timeframe_s": 0.0, "spans": {"A": {"train": [1, 5]}}}',
+        '{"data_hash": "ab", "timeframe_s": 3600.0, "spans": {"A": {"train": [5, 1]}}}',
+        '{"data_hash": "ab", "timeframe_s": 3600.0, "spans": {"A": {"validation": [1, 5]}}}',
+        '{"data_hash": "ab", "timeframe_s": 3600.0, "spans": {"A": {"train": [1, 9], "test": [5, 12]}}}',
+        '{"data_hash": "ab", "timeframe_s": 3600.0, "spans": {"A": {"train": [1, 99999999999999999999]}}}',
+    ],
+)
+def test_bars_that_make_no_sense_are_a_damaged_header(tmp_path, text):
+    path = tmp_path / "w.safetensors"
+    write(path, {**GOOD, "trained_on": text})
+    with pytest.raises(InputError, match="header of the weights file is damaged"):
+        read_trained_on(path)
 
 
 def test_a_policy_without_bars_keeps_the_scale_of_what_it_observes(tmp_path):
@@ -67,7 +106,7 @@ def write(path, metadata, tensors=None):
 
 
 GOOD = {
-    "format": "fxai-policy-1",
+    "format": "fxai-policy-2",
     "model": ModelConfig(window=6, d_model=8, n_heads=2, head_width=8).model_dump_json(),
     "account": json.dumps(ACCOUNT_FEATURES),
     "levels": "[-1.0, 0.0, 0.5, 1.0]",
@@ -79,6 +118,7 @@ GOOD = {
     ("change", "message"),
     [
         ({"format": "other"}, "no FxAI policy"),
+        ({"format": "fxai-policy-1"}, "older format, which does not say on which bars they were trained"),
         ({"model": "{}}"}, "header of the weights file is damaged"),
         ({"features": '["z"]'}, "trained with the bar features z; here they are a, b, c"),
         ({"account": '["z"]'}, "trained with the observations z"),

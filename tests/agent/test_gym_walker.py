@@ -14,6 +14,7 @@ from fxai.agent.train import Learner, train
 from fxai.agent.update import as_batch
 from fxai.config import TrialConfig
 from fxai.config.load import load_trial_config
+from fxai.errors import InputError
 from fxai.evaluate.gym_episodes import GymEvaluator
 
 CPU = torch.device("cpu")
@@ -142,6 +143,27 @@ def test_evaluation_plays_fixed_episodes_and_counts_returns():
     (played,) = GymEvaluator(TOY, 5).play(policy)
     assert played.return_E.tolist() == [10.0] * 5
     assert played.length_E.tolist() == [1] * 5
+
+
+def test_an_episode_that_never_ends_is_named():
+    cfg = config(gym_id="toy_env:CountdownForEver-v0")
+    policy = learner([cfg], [1])[0]._policy
+    with torch.no_grad():
+        for weight in policy.parameters.values():
+            weight.zero_()
+        policy.parameters["head.out.bias"][:, 0] = 1.0  # always goes on
+    with pytest.raises(InputError, match=r"an episode of toy_env:CountdownForEver-v0 had not ended after 50 steps"):
+        GymEvaluator("toy_env:CountdownForEver-v0", 2, longest=50).play(policy)
+
+
+def test_a_training_that_is_left_closes_its_environments(monkeypatch):
+    closed = []
+    monkeypatch.setattr("fxai.env.external.Copies.close", lambda self: closed.append(self))
+    training = train([config()] * 2, [1, 2], None, GymEvaluator(TOY, 2))
+    next(training)
+    after_evaluation = len(closed)  # two members' copies of the first evaluation
+    training.close()
+    assert (after_evaluation, len(closed)) == (2, 4)
 
 
 def test_the_same_seed_gives_the_same_training():

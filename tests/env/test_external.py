@@ -58,6 +58,8 @@ def test_a_copy_depends_on_its_own_seed_alone():
         ("NoSuch-v0", "'NoSuch-v0' cannot be made"),
         ("no_such_module:Thing-v0", "'no_such_module:Thing-v0' cannot be made"),
         ("CartPole", "'CartPole' cannot be made|CartPole"),
+        ("..:A-v0", "'..:A-v0' cannot be made: "),
+        ("toy_env:Broken-v0", "'toy_env:Broken-v0' cannot be made: a constructor of somebody else's"),
         ("Pendulum-v1", r"the action space of Pendulum-v1 is Box.*\n?.*Discrete actions"),
         ("FrozenLake-v1", r"the observation space of FrozenLake-v1 is Discrete"),
     ],

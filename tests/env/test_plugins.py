@@ -116,6 +116,8 @@ class TestWhatIsPaid:
         check_terms(EnvConfig())
 
 
+ABOVE = 3 if sys.version_info < (3, 11) else 2
+
 TERM = "@reward_term(x=1.0)\ndef a(o, c):\n"
 
 
@@ -143,8 +145,9 @@ class TestMistakes:
                 "@reward_term(base_multiplier=1.0)\ndef a(o, c): ...\n",
                 "mine.py:2: ValueError: 'base_multiplier' cannot be the name of a coefficient: env.reward.base_mul",
             ),
-            ("@reward_term\ndef a(o, c): ...\n", "mine.py:2: TypeError: reward_term() takes 0 positional arguments"),
-            ("@reward_term()\nclass A: ...\n", "mine.py:2: TypeError: @reward_term(…) belongs above a function, not"),
+            # the line of the decorator; Python 3.10 gives that of the definition below it
+            ("@reward_term\ndef a(o, c): ...\n", f"mine.py:{ABOVE}: TypeError: reward_term() takes 0 positional arg"),
+            ("@reward_term()\nclass A: ...\n", f"mine.py:{ABOVE}: TypeError: @reward_term(…) belongs above a func"),
             (TERM + "    return o.trade\n", "mine.py:4: AttributeError: 'Outcome' object has no attribute 'trade'"),
             (TERM + "    return o.traded * c.y\n", "mine.py:4: AttributeError: there is no coefficient 'y'; declare"),
             ("@reward_term()\ndef a(o):\n    return o.traded\n", "mine.py:2: TypeError: a() takes 1 positional argum"),
@@ -163,6 +166,14 @@ class TestMistakes:
             (
                 TERM + "    return o.gain.clamp_(min=0)\n",
                 "mine.py:2: the reward term a changed a tensor of the outcome or a coefficient in place",
+            ),
+            (
+                TERM + "    return o.gain.roll(-1, 0)\n",
+                "mine.py:2: the term pays for a bar by what happened in another bar or to another account",
+            ),
+            (
+                TERM + "    return o.traded - o.traded.mean(dim=-1, keepdim=True)\n",
+                "mine.py:2: the term pays for a bar by what happened in another bar or to another account",
             ),
             (TERM + "    c.x.mul_(2)\n    return o.gain\n", "mine.py:2: the reward term a changed a tensor of the"),
         ],

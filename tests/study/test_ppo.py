@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from small import small_config
 
+from fxai.agent.train import Progress
 from fxai.config import TrialConfig
 from fxai.config.metrics import FLOOR, METRIC_NAMES
 from fxai.errors import DataError
 from fxai.study.objective import DEFAULT_OBJECTIVE, TrialRequest, load_objective
-from fxai.study.ppo import objective
+from fxai.study.ppo import as_report, objective
 
 
 def config(**sections: dict[str, Any]) -> TrialConfig:
@@ -116,3 +117,17 @@ def test_a_gymnasium_environment_is_trained_and_scored_in_the_markets_place(tmp_
     *_, diverged = objective(request(own.model_copy(update={"training": wild}), tmp_path))
     assert diverged.failure is not None
     assert diverged.metrics["mean_reward"] == FLOOR["mean_reward"]
+
+
+def test_the_floor_of_a_gymnasium_environment_lies_below_its_ordinary_returns():
+    stopped = Progress(
+        update=1,
+        total_updates=1,
+        env_steps=1,
+        losses=[{}, {}],
+        scores=[{"mean_reward": -4000.0, "mean_episode_length": 7.0}] * 2,
+        stopped=("diverged", None),
+        policy=None,
+    )
+    # twice −4000 for the one that diverged; the mean with the other is (−8000 − 4000) / 2
+    assert as_report(stopped, "cpu").metrics["mean_reward"] == -6000.0

@@ -247,3 +247,16 @@ def test_leverage_and_margin_that_do_not_go_together_are_found() -> None:
     text = refusal(choices("env.leverage", 10, 30), base=base)
     assert "holds env.leverage = 30, which cannot train: " in text
     assert "leverage 30 × maintenance_margin 0.05 = 1.5 must be below 1" in text
+
+
+def test_the_environment_is_the_ruler_and_cannot_be_searched() -> None:
+    gym = TrialConfig.model_validate({"env": {"gym_id": "CartPole-v1"}})
+    text = refusal(choices("env.gym_id", "CartPole-v1", "Acrobot-v1"), base=gym)
+    assert text.startswith("f:0: parameter env.gym_id cannot be searched: it would move the ruler")
+
+
+def test_ranges_that_cannot_meet_are_refused_at_their_corners() -> None:
+    # 5 × 0.1 and 2 × 0.3 are below 1, 5 × 0.3 is not
+    leverage, margin = between("env.leverage", 1.0, 5.0), between("env.maintenance_margin", 0.0, 0.3)
+    assert check(leverage, between("env.maintenance_margin", 0.0, 0.1)) == []
+    assert "env.leverage = 5.0, env.maintenance_margin = 0.3" in refusal(leverage, margin)

@@ -1,5 +1,5 @@
 # From a bare machine (Python >= 3.10, git, make) to a result.
-#   make demo   a small study on bundled exchange rates, about three minutes on a laptop
+#   make demo   a small study on bundled exchange rates, a few minutes on a laptop
 #   make test   every test
 PYTHON ?= python3
 BIN := .venv/bin

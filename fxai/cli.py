@@ -7,7 +7,9 @@ to stderr.
 from __future__ import annotations
 
 import argparse
+import difflib
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -36,6 +38,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     if words[0] not in commands and words[0] not in ("-h", "--help", "--version"):
         words.insert(0, "run")
+    if words[0] in commands and (unknown := _unknown_option(words[1:], commands[words[0]])) is not None:
+        _say(f"error: {words[0]} has no option {unknown}")
+        _say(f"hint: {_meant(unknown, words[0], commands[words[0]])}")
+        return 2
     args = parser.parse_args(words)
     try:
         command: Command = args.command
@@ -54,7 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _crash(error, args.debug)
 
 
-def _parser() -> tuple[argparse.ArgumentParser, set[str]]:
+def _parser() -> tuple[argparse.ArgumentParser, dict[str, list[str]]]:
+    """The parser, and the options of each command."""
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
         usage=f"{PROGRAM} --spec FILE [option ...]\n       {PROGRAM} COMMAND [option ...]",
@@ -92,7 +99,36 @@ def _parser() -> tuple[argparse.ArgumentParser, set[str]]:
     _backtest_options(add("backtest", _backtest, "Trade a trained agent on the validation bars, or on a file of bars."))
 
     _data_check_options(add("data-check", _data_check, "Report what price files hold and what is wrong with them."))
-    return parser, set(subparsers.choices)
+    return parser, {name: list(sub._option_string_actions) for name, sub in subparsers.choices.items()}
+
+
+def _unknown_option(words: Sequence[str], known: Sequence[str]) -> str | None:
+    """The first option that a command does not have; argparse would first ask for those that are missing."""
+    if {"-h", "--help"} & set(words):
+        return None
+    for word in words:
+        if word == "--":
+            break
+        name = word.partition("=")[0]
+        # as argparse reads them: a lone dash, a negative number and words with blanks are values
+        is_value = not word.startswith("-") or word == "-" or " " in name or re.fullmatch(r"-\d*\.?\d+", word)
+        if not is_value and name not in known:
+            return name
+    return None
+
+
+def _meant(unknown: str, command: str, known: Sequence[str]) -> str:
+    """A known option that starts alike, is spelled alike, or has the same letters in their order: --tz, --timezone."""
+    everything = f"{PROGRAM} {command} --help lists its options"
+    bare = unknown.strip("-").lower()
+    if not bare:
+        return everything
+    names = sorted(option.removeprefix("--") for option in known if option.startswith("--"))
+    alike = [name for name in names if name.startswith(bare)]
+    alike = alike or difflib.get_close_matches(bare, names, n=1, cutoff=0.6)
+    letters = ".*".join(map(re.escape, bare))
+    alike = alike or [name for name in names if re.match(letters, name)]
+    return f"did you mean --{alike[0]}? ({everything})" if alike else everything
 
 
 def _board_options(parser: argparse.ArgumentParser) -> None:
@@ -139,14 +175,19 @@ def _backtest_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", metavar="FILE", type=Path, required=True, help="weights that train saved")
     parser.add_argument("--default", metavar="FILE", type=Path, help="weights of the default config's agent, beside it")
     parser.add_argument("--ruler", metavar="FILE", type=Path, help="config to score with; default: the study's")
-    parser.add_argument("--out", metavar="FILE", type=Path, help="the page; default: backtest.html beside the weights")
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        type=Path,
+        help="the page; default: backtest.html, or backtest_BARS.html, beside the weights",
+    )
     parser.add_argument("--csv", metavar="FILE", type=Path, help="write the list of trades as well")
+    parser.add_argument("--include-sealed", action="store_true", help="walk bars in the time of the sealed test too")
     bars = parser.add_argument_group("another file of bars")
     bars.add_argument("--bars", metavar="FILE", type=Path, help="walk this file, read as the config's data says")
     bars.add_argument("--instrument", metavar="NAME", help="what it holds; default: the config's only instrument")
     bars.add_argument("--from", metavar="DAY", dest="first_day", type=_day, help="first day walked, YYYY-MM-DD")
     bars.add_argument("--to", metavar="DAY", dest="last_day", type=_day, help="last day walked")
-    bars.add_argument("--include-sealed", action="store_true", help="walk bars in the time of the sealed test too")
     bars.add_argument(
         "--set",
         metavar="KEY=VALUE",
@@ -248,11 +289,25 @@ def _data_check(args: argparse.Namespace) -> int:
 
 
 def _say(text: str) -> None:
-    """Talk goes to stderr, without control characters."""
-    from fxai.report.text import clean
+    """Talk goes to stderr, without control characters; on a terminal notes are broken at blanks.
+
+    Errors and hints are not: they hold commands and places, which must be copied as they are.
+    """
+    from fxai.report.text import clean, wrapped
 
     for line in text.splitlines():
-        print(clean(line, 1000), file=sys.stderr)
+        told = clean(line, 1000)
+        if told.startswith(("note: ", "warning: ")) and sys.stderr.isatty():
+            told = wrapped(told, _width_of_stderr())
+        print(told, file=sys.stderr)
+
+
+def _width_of_stderr() -> int:
+    """shutil would ask stdout, which may be a file."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
+    except OSError:
+        return 80
 
 
 def _explain(error: FxaiError, debug: bool) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -131,6 +132,15 @@ def test_status_counts_trials(spec_file, capsys):
     assert "1.5 (trial 0)" in row
 
 
+def test_status_tells_a_budget_that_was_lowered_from_what_is_left(spec_file, capsys):
+    study = two_trials(spec_file)
+    for _ in range(3):
+        study.add_trial(optuna.trial.create_trial(value=0.5))
+    assert cli.main(["status"]) == 0
+    # 1 and 3 complete, and a budget of 3
+    assert "fake   4 (budget 3)  0" in capsys.readouterr().out
+
+
 def test_a_spec_error_is_two_lines_on_stderr(spec_file, capsys):
     spec_file.write_text(spec_file.read_text().replace("sampler:", "samplre:"))
     assert cli.main(["--spec", str(spec_file)]) == 2
@@ -184,6 +194,68 @@ def test_numbers_that_make_no_sense_are_refused(spec_file, words):
     with pytest.raises(SystemExit) as end:
         cli.main(["--spec", str(spec_file), *words])
     assert end.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "unknown", "meant"),
+    [
+        (["data-check", "--tz", "UTC", "x.csv"], "data-check has no option --tz", "--timezone"),
+        (["train", "--conf", "x"], "train has no option --conf", "--config"),
+        (["--sped", "x"], "run has no option --sped", "--spec"),
+        (["--spec", "x", "--n_trials=4"], "run has no option --n_trials", "--n-trials"),
+        (["backtest", "--weigths", "x"], "backtest has no option --weigths", "--weights"),
+        (["status", "-storage"], "status has no option -storage", "--storage"),
+    ],
+)
+def test_an_option_that_is_not_there_is_named_before_those_that_are_missing(capsys, words, unknown, meant):
+    assert cli.main(words) == 2
+    error, hint = capsys.readouterr().err.splitlines()
+    assert error == f"error: {unknown}"
+    command = unknown.partition(" ")[0]
+    assert hint == f"hint: did you mean {meant}? (optuna_optimization.py {command} --help lists its options)"
+
+
+def test_an_option_like_no_other_gets_no_guess(capsys):
+    assert cli.main(["data-check", "--qqq"]) == 2
+    assert capsys.readouterr().err.splitlines()[1] == "hint: optuna_optimization.py data-check --help lists its options"
+
+
+@pytest.mark.parametrize("value", ["-0.5", "-", "-1", "-a b"])
+def test_what_argparse_takes_for_a_value_is_no_unknown_option(monkeypatch, value):
+    seen = []
+    monkeypatch.setattr(cli, "_data_check", lambda args: seen.append(args.decimal) or 0)
+    assert cli.main(["data-check", "--decimal", value, "x.csv"]) == 0
+    assert seen == [value]
+
+
+def test_words_after_two_dashes_are_files(monkeypatch):
+    seen = []
+    monkeypatch.setattr(cli, "_data_check", lambda args: seen.extend(args.files) or 0)
+    assert cli.main(["data-check", "--", "--odd.csv"]) == 0
+    assert seen == [Path("--odd.csv")]
+
+
+class Terminal(io.StringIO):
+    """Of 80 columns, since it has no descriptor that could be asked."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_gets_notes_broken_at_blanks_and_errors_as_they_are(monkeypatch, capsys):
+    note = "note: EURUSD: " + "word " * 20 + "50 gaps"
+    command = "hint: run optuna_optimization.py --spec " + "x" * 60 + " --new-study"
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stderr", Terminal())
+        cli._say(note)
+        cli._say(command)
+        first, second, third = cli.sys.stderr.getvalue().splitlines()
+    # 14 + 13 words of 5 are 79 with the last blank, which ends the line; 7 words are left
+    assert first == "note: EURUSD: " + "word " * 12 + "word"
+    assert second == "  " + "word " * 7 + "50 gaps"
+    assert third == command
+    cli._say(note)
+    assert capsys.readouterr().err == note + "\n"  # a file gets one line
 
 
 def chosen(spec_file: Path, monkeypatch: pytest.MonkeyPatch, *words: str) -> list[commands.StudySpec]:

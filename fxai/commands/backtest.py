@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -11,23 +10,20 @@ import torch
 from rich import box
 from rich.table import Table
 
-from fxai import yaml_strict
 from fxai.agent.checkpoint import load_weights
 from fxai.agent.policy import Policy
 from fxai.agent.process import prepare_process
 from fxai.agent.train import resolve_device
+from fxai.commands.scene import Scene, other_scene, own_scene
 from fxai.commands.train import find_ruler, ruler_of
 from fxai.config import TrialConfig
-from fxai.config.data import DataConfig
-from fxai.config.load import load_trial_config, parse
+from fxai.config.load import load_trial_config
 from fxai.env.rewards import check_terms
-from fxai.errors import ConfigError, DataError, InputError
+from fxai.errors import InputError
 from fxai.evaluate.backtest import AGENT, Backtest, backtest
 from fxai.files import ensure_writable_dir
-from fxai.market.checks import stamp
-from fxai.market.data import Market, load_market
-from fxai.market.other import Own, check_alike, load_other, look_at_own
 from fxai.report.backtest import SHOWN, write_backtest_page
+from fxai.report.beside import headings, meanings, stop_sentences, stopped_cells
 from fxai.report.terminal import make_console
 from fxai.report.text import clean, count, metric
 from fxai.report.trade_list import write_trades
@@ -39,19 +35,8 @@ _ONLY_WITH_BARS = {
     "--instrument": "instrument",
     "--from": "first_day",
     "--to": "last_day",
-    "--include-sealed": "include_sealed",
     "--set": "set",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
-    """What is walked, and what a reader must know of it."""
-
-    market: Market
-    title: str
-    notes: tuple[str, ...]
-    warnings: tuple[str, ...]
 
 
 def backtest_command(args: argparse.Namespace) -> int:
@@ -69,14 +54,15 @@ def backtest_command(args: argparse.Namespace) -> int:
     ruler = ruler_of(args.config, config, args.ruler, say)
     for scored in (config, ruler):
         check_terms(scored.env)
-    out: Path = args.out or args.weights.parent / "backtest.html"
+    of = f"_{args.bars.name.partition('.')[0]}" if args.bars is not None else ""
+    out: Path = args.out or args.weights.parent / f"backtest{of}.html"
     _check_options(args, out)
-    scene = _own_bars(ruler) if args.bars is None else _other_bars(args, ruler)
+    scene = own_scene(args, ruler) if args.bars is None else other_scene(args, ruler)
     part = scene.market.parts[0]
-    policy, default = (_policy(file, part.feature_names, ruler, config) for file in (args.weights, args.default))
-    assert policy is not None
+    policy = _policy(args.weights, part.feature_names, ruler, config)
+    default = None if args.default is None else _policy(args.default, part.feature_names, ruler, ruler)
     for line in (*scene.market.notes, *scene.warnings):
-        say(clean(line, 1000))
+        console.print(clean(line, 1000), soft_wrap=not console.is_terminal)  # a terminal breaks inside words
     run = backtest(policy, part, ruler, scene.market.bars_per_year, default=default)
     _report(args, out, run, scene)
     console.print(_comparison(run, scene.title))
@@ -85,8 +71,8 @@ def backtest_command(args: argparse.Namespace) -> int:
     say(f"wrote {out}")
     if args.csv is not None:
         say(f"wrote {args.csv}: {count(sum(map(len, run.trades(AGENT))), 'trade')}")
-    for line in scene.notes:
-        say(clean(line, 1000))
+    for line in (*stop_sentences(run), *meanings(run), *scene.notes):
+        console.print(clean(line, 1000), soft_wrap=not console.is_terminal)
     return 0
 
 
@@ -119,119 +105,8 @@ def _check_options(args: argparse.Namespace, out: Path) -> None:
         raise InputError(f"{given[0]} says how a file of bars is walked, and there is none", hint="add --bars FILE")
 
 
-def _own_bars(ruler: TrialConfig) -> Scene:
-    """The validation bars of the config."""
-    market = load_market(ruler.bars, parts=("validation",), min_bars=ruler.evaluation.warmup_bars + 2)
-    market.check_execution(ruler.env.execution)
-    return Scene(
-        market=market,
-        title="Backtest on validation bars",
-        notes=("Validation data chose this agent, so this is no evidence of an edge. The test bars stay sealed.",),
-        warnings=(),
-    )
-
-
-def _other_bars(args: argparse.Namespace, ruler: TrialConfig) -> Scene:
-    """All bars of a file after the warm-up, or those of some days."""
-    name, known = _instrument(args, ruler)
-    market = load_other(
-        args.bars,
-        _reading(args, ruler.bars),
-        name=name,
-        warmup_bars=ruler.evaluation.warmup_bars,
-        first_day=args.first_day,
-        last_day=args.last_day,
-    )
-    market.check_execution(ruler.env.execution)
-    scene = Scene(market=market, title=f"Backtest on {args.bars.name}", notes=(), warnings=())
-    try:
-        own = look_at_own(ruler.bars)
-    except DataError as error:
-        unknown = (
-            f"The config's own bars cannot be read ({error.what}), so it is unknown whether these bars lie in the time "
-            "that the agent was trained and chosen in, or in that of its sealed test."
-        )
-        return replace(scene, warnings=(unknown,))
-    check_alike(market, own, args.bars)
-    return _placed(scene, own, args, known, ruler.evaluation.warmup_bars)
-
-
-def _instrument(args: argparse.Namespace, ruler: TrialConfig) -> tuple[str, bool]:
-    """What the file holds, and whether that is among the instruments of the config."""
-    mine = ruler.bars.instruments
-    if args.instrument is None and len(mine) > 1:
-        raise InputError(
-            f"which instrument does it hold? the config has {', '.join(mine)}",
-            where=str(args.bars),
-            hint="say it with --instrument NAME",
-        )
-    name = args.instrument or mine[0]
-    return name, name in mine
-
-
-def _reading(args: argparse.Namespace, data: DataConfig) -> DataConfig:
-    """The config's data section for reading the file, with --set on top.
-
-    Raises:
-        ConfigError: an override that is no setting of `data`.
-    """
-    plain = data.model_dump() | {"source": "file", "path": str(args.bars), "instruments": ["file"]}
-    for assignment in args.set:
-        key, equals, text = assignment.partition("=")
-        if not equals or not key.strip().startswith("data."):
-            raise ConfigError(
-                f"--set {assignment!r} is no setting of data",
-                hint="with --bars it says how the file is read, for example --set data.timezone=UTC",
-            )
-        plain[key.strip().removeprefix("data.")] = yaml_strict.loads(f"value: {text}", f"--set {key}").data["value"]
-    return parse(DataConfig, plain, where=lambda _: "--set", prefix=("data",))
-
-
-def _placed(scene: Scene, own: Own, args: argparse.Namespace, known: bool, warmup_bars: int) -> Scene:
-    """What these bars are to the agent: seen in training, in its choice, sealed, or new.
-
-    Raises:
-        InputError: they lie in the sealed test, and --include-sealed is missing.
-    """
-    time_N = scene.market.parts[0].time_N[warmup_bars:]
-    counts = own.count(time_N)
-    total = f"of {len(time_N):,} bars"
-    sealed = f"{stamp(own.test_ns)} to {stamp(own.last_ns)}"
-    if counts["test"] and known and not args.include_sealed:
-        newer = f"--from {_day_after(own.last_ns)} walks the newer bars only; " if counts["after"] else ""
-        raise InputError(
-            f"{counts['test']:,} {total} lie in the time of the sealed test, {sealed}",
-            where=str(args.bars),
-            hint=f"{newer}--include-sealed opens it: what is then changed after looking is no longer tested by it",
-        )
-    warnings, notes = [], []
-    if counts["train"]:
-        warnings.append(f"{counts['train']:,} {total} lie in the time that the agent was trained in.")
-    if counts["test"] and known:
-        warnings.append(
-            f"{counts['test']:,} {total} lie in the time of the sealed test, {sealed}, which is open now: an agent "
-            "that is changed or chosen after looking at this is no longer tested by it."
-        )
-    if counts["validation"]:
-        notes.append(f"{counts['validation']:,} {total} lie in the time of validation, which chose this agent.")
-    if not known and len(time_N) > counts["before"] + counts["after"]:
-        notes.append(
-            "It is another instrument than the config's, in their time: prices that move together are not new."
-        )
-    if counts["after"] == len(time_N):
-        notes.append("All of these bars are newer than everything that the agent was trained, chosen and tested with.")
-    return replace(scene, notes=tuple(notes), warnings=tuple(warnings))
-
-
-def _day_after(time_ns: int) -> str:
-    day_ns = 86_400 * 10**9
-    return stamp((time_ns // day_ns + 1) * day_ns)[:10]
-
-
-def _policy(file: Path | None, features: tuple[str, ...], ruler: TrialConfig, config: TrialConfig) -> Policy | None:
-    """The agent of a weights file."""
-    if file is None:
-        return None
+def _policy(file: Path, features: tuple[str, ...], ruler: TrialConfig, config: TrialConfig) -> Policy:
+    """The agent of a weights file, which was trained with the model of `config`."""
     device: torch.device = resolve_device(config.training.device)
     policy = load_weights(file, feature_names=features, levels=ruler.env.position_levels, device=device)
     if policy.config.window > ruler.evaluation.warmup_bars:
@@ -240,6 +115,14 @@ def _policy(file: Path | None, features: tuple[str, ...], ruler: TrialConfig, co
             where=str(file),
             hint="use the config that the weights were trained with",
         )
+    for name in type(policy.config).model_fields:
+        trained, here = getattr(policy.config, name), getattr(config.model, name)
+        if trained != here and name != "dropout":
+            raise InputError(
+                f"trained with model.{name} {trained}; the config has {here}",
+                where=str(file),
+                hint="use the config that the weights were trained with",
+            )
     return policy
 
 
@@ -257,9 +140,10 @@ def _default_note(args: argparse.Namespace) -> str:
 def _comparison(run: Backtest, title: str) -> Table:
     metrics = {name: run.metrics(name) for name in run.paths}
     pooled = ", instruments pooled" if len(run.instruments) > 1 else ""
-    table = _table(clean(title) + pooled, ["metric", *metrics])
+    table, stopped = _table(clean(title) + pooled, ["metric", *headings(run).values()]), stopped_cells(run)
     for name in SHOWN:
-        table.add_row(name, *(metric(name, own.get(name)) for own in metrics.values()))
+        cells = [stopped[who] if name == "stopped" else metric(name, own.get(name)) for who, own in metrics.items()]
+        table.add_row(name, *cells)
     return table
 
 

@@ -65,9 +65,10 @@ def _run_one(specs: SpecFile, spec: StudySpec, args: argparse.Namespace, say: Sa
         say(f"note: n_jobs is {spec.n_jobs}; this version runs one trial at a time")
     started = time.monotonic()
     results_dir = args.results_dir or specs.results_dir
-    data_hash = None if market is None else market.data_hash
+    data_hash, contents = (None, None) if market is None else (market.data_hash, market.contents)
     try:
-        outcome = run_study(spec, results_dir, make_view(quiet=args.quiet), data_hash=data_hash)
+        view = make_view(quiet=args.quiet)
+        outcome = run_study(spec, results_dir, view, data_hash=data_hash, contents=contents)
     except StudyConflict:
         raise
     except FxaiError:
@@ -125,12 +126,14 @@ def _write_baselines(study: optuna.Study, spec: StudySpec, folder: Path, market:
     if outcome.best is None or market.validation is None:
         return []
     from fxai.agent.process import prepare_process
-    from fxai.evaluate.baselines import baseline_metrics
+    from fxai.evaluate.baselines import ruler_baselines
 
     prepare_process()
     turnover = turnover_of(outcome)
-    metrics = baseline_metrics(spec.base, market.validation, market.bars_per_year, turnover=turnover)
-    return [write_baselines(study, spec, folder, outcome, metrics)]
+    runs = ruler_baselines(spec.base, market.validation, turnover=turnover)
+    metrics = runs.metrics(market.bars_per_year)
+    told = {"cut": int(runs.cut_E.sum()), "traders": len(runs.draws), "idle": runs.idle}
+    return [write_baselines(study, spec, folder, outcome, metrics, **told)]
 
 
 def best(name: str, storage_url: str, results_dir: Path) -> int:

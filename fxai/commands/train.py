@@ -23,6 +23,8 @@ from fxai.env.external import observed_names
 from fxai.env.rewards import check_terms
 from fxai.errors import ConfigError
 from fxai.files import ensure_writable_dir, write_json_atomic, write_text_atomic
+from fxai.market.data import Market
+from fxai.market.trained_on import trained_on
 from fxai.report.results import RULER
 from fxai.report.terminal import make_console
 from fxai.report.text import clean, metric
@@ -58,7 +60,7 @@ def train_command(args: argparse.Namespace) -> int:
     if arena.market is not None:
         arena.market.check_execution(config.env.execution)
         for note in arena.market.notes:
-            say(clean(note))
+            console.print(clean(note, 1000), soft_wrap=not console.is_terminal)  # a terminal breaks inside words
     seeds = member_seeds(config.training.seed, config.training.n_seeds)
     write_text_atomic(out / "config.yaml", dump(config.model_dump(mode="json")))
     write_text_atomic(out / RULER, dump(ruler.model_dump(mode="json")))
@@ -69,7 +71,7 @@ def train_command(args: argparse.Namespace) -> int:
     for progress in train(arena.members, seeds, arena.train, arena.evaluate):
         if progress.scores is not None:
             say(_progress_line(progress, time.monotonic() - began))
-            saved = _save(out, config, progress, () if arena.train is None else arena.train.feature_names)
+            saved = _save(out, config, progress, arena.market)
             stopped = progress.stopped
     for member, reason in enumerate(stopped):
         if reason is not None:
@@ -98,7 +100,7 @@ def _progress_line(progress: Progress, seconds: float) -> str:
     )
 
 
-def _save(out: Path, config: TrialConfig, progress: Progress, feature_names: tuple[str, ...]) -> list[Path]:
+def _save(out: Path, config: TrialConfig, progress: Progress, market: Market | None) -> list[Path]:
     """One weights file per member that has not stopped, and everybody's metrics."""
     assert progress.scores is not None
     single = len(progress.stopped) == 1
@@ -106,21 +108,26 @@ def _save(out: Path, config: TrialConfig, progress: Progress, feature_names: tup
     for member, reason in enumerate(progress.stopped):
         if reason is None:
             path = out / ("weights.safetensors" if single else f"weights_{member}.safetensors")
-            meaning = _meaning(config, progress.policy)
-            save_weights(path, progress.policy, member, feature_names=feature_names, **meaning)
+            save_weights(path, progress.policy, member, **_meaning(config, progress.policy, market))
             paths.append(path)
     table = [{"stopped": w, **s} for w, s in zip(progress.stopped, progress.scores, strict=True)]
     write_json_atomic(out / "metrics.json", table)
     return paths
 
 
-def _meaning(config: TrialConfig, policy: Policy) -> dict[str, Any]:
-    """What the actions and the observations of the weights are."""
-    if config.env.gym_id is None:
-        return {"levels": config.env.position_levels}
+def _meaning(config: TrialConfig, policy: Policy, market: Market | None) -> dict[str, Any]:
+    """What the actions and the observations of the weights are, and what they were trained on."""
+    if market is None:
+        assert config.env.gym_id is not None
+        return {
+            "feature_names": (),
+            "levels": tuple(float(action) for action in range(policy.n_actions)),
+            "account": observed_names(config.env.gym_id, policy.n_account),
+        }
     return {
-        "levels": tuple(float(action) for action in range(policy.n_actions)),
-        "account": observed_names(config.env.gym_id, policy.n_account),
+        "feature_names": market.parts[0].feature_names,
+        "levels": config.env.position_levels,
+        "trained_on": trained_on(market),
     }
 
 

@@ -49,7 +49,7 @@ class SplitConfig(Settings):
     """Share of the whole time range that scores trials."""
 
     test: float = Field(default=0.15, gt=0.0, lt=0.5)
-    """Share at the end that no trial may see; only `verdict` opens it."""
+    """Share at the end, sealed: no training or study sees it, and a backtest only where it is asked to aloud."""
 
     purge_bars: int = Field(default=64, ge=0)
     """Bars dropped before validation and before test, so that no feature window straddles a cut."""

@@ -14,5 +14,6 @@ class EvaluationConfig(Settings):
     """Bars before the first decision of every evaluation; no trial's `model.window` may be longer."""
 
     min_trades: int = Field(default=0, ge=0)
-    """Trades over all evaluation episodes below which a result counts as doing (almost) nothing: an Optuna constraint,
-    so that such a trial is best only where every completed trial is such. 0 sets none."""
+    """Closed trades (metric `n_closed`) over all evaluation episodes below which a result counts as doing (almost)
+    nothing, as an agent does that opens once and holds to the end: an Optuna constraint, so that such a trial is best
+    only where every completed trial is such. 0 sets none."""

@@ -14,12 +14,14 @@ METRIC_DIRECTIONS: dict[str, str] = {
     "calmar": "maximize",
     "max_drawdown": "minimize",
     "max_drawdown_bars": "minimize",
+    "stopped": "minimize",
     "win_rate": "maximize",
     "profit_factor": "maximize",
     "expectancy": "maximize",
     "turnover": "minimize",
     "exposure": "minimize",
     "n_trades": "maximize",
+    "n_closed": "maximize",
     "holding_bars": "maximize",
     "costs": "minimize",
     "mean_shaped_reward": "maximize",
@@ -31,6 +33,27 @@ METRIC_NAMES: tuple[str, ...] = tuple(METRIC_DIRECTIONS)
 GAINS = ("mean_reward", "total_return", "cagr", "sharpe", "sortino", "calmar")
 """Metrics of what was earned: in these an agent can be held against one that does nothing."""
 
+_OF_ACTIVITY = frozenset(
+    (
+        "max_drawdown",
+        "max_drawdown_bars",
+        "stopped",
+        "turnover",
+        "exposure",
+        "n_trades",
+        "n_closed",
+        "holding_bars",
+        "costs",
+    )
+)
+
+
+def rewards_idleness(metric: str, direction: str) -> bool:
+    """Whether the least of the metric is wanted and an agent that does nothing has it, 0: alone such a metric cannot
+    choose a trader. (Costs can be below 0, where holding earns financing.)"""
+    return direction == "minimize" and metric in _OF_ACTIVITY
+
+
 WORST: dict[str, tuple[float, float]] = {
     "mean_reward": (-1000.0, 1000.0),
     "total_return": (-1.0, RATIO_CAP),
@@ -40,12 +63,14 @@ WORST: dict[str, tuple[float, float]] = {
     "calmar": (-RATIO_CAP, RATIO_CAP),
     "max_drawdown": (0.0, 1.0),
     "max_drawdown_bars": (0.0, 1e6),
+    "stopped": (0.0, 1.0),
     "win_rate": (0.0, 1.0),
     "profit_factor": (0.0, RATIO_CAP),
     "expectancy": (-1.0, RATIO_CAP),
     "turnover": (0.0, RATIO_CAP),
     "exposure": (0.0, RATIO_CAP),
     "n_trades": (0.0, 1e6),
+    "n_closed": (0.0, 1e6),
     "holding_bars": (0.0, 1e6),
     "costs": (-RATIO_CAP, RATIO_CAP),
     "mean_shaped_reward": (-1000.0, 1000.0),

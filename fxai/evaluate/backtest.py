@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -13,16 +13,31 @@ from numpy.typing import NDArray
 
 from fxai.agent.policy import Policy
 from fxai.config import EnvConfig, TrialConfig
+from fxai.config.metrics import RANDOM
 from fxai.env.rewards import RewardFunction
 from fxai.env.trading import TradingEnv
-from fxai.evaluate.baselines import baselines
+from fxai.evaluate.baselines import baselines, mean_metrics
 from fxai.evaluate.episodes import run_policy
-from fxai.evaluate.ledger import Ledger, ledger
+from fxai.evaluate.ledger import Ledger, cost_shares, ledger
 from fxai.evaluate.metrics import Paths, measure
 from fxai.evaluate.trades import Trades, trades_of
 from fxai.market.data import MarketPart
 
 AGENT, DEFAULT = "agent", "default"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """An account that was stopped."""
+
+    instrument: str
+    time_ns: int
+    """Bar at whose close it was stopped."""
+    bar: int
+    """Number of that bar, the first after the first decision being 1."""
+    bars: int
+    """Of the whole walk."""
+    margin_called: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +50,13 @@ class Backtest:
     first_I: NDArray[np.int64]
     """Row of each instrument's first decision."""
     paths: dict[str, list[Paths]]
-    """The agents and the baselines; one entry per instrument."""
+    """The agents and the baselines; one entry per instrument. Of the random traders the one whose total return is the
+    median, which is for curves and lists."""
     bars_per_year: float
+    draws: list[list[Paths]] = field(default_factory=list)
+    """Every random trader; one entry per instrument."""
+    hindsight_cut: bool = False
+    """Hindsight was stopped somewhere, so that it is no ceiling (`BaselineRuns.cut_E`)."""
 
     @property
     def instruments(self) -> tuple[str, ...]:
@@ -48,9 +68,13 @@ class Backtest:
         """UTC nanoseconds of each instrument's equity points, the first decision's bar first."""
         return [self.part.time_N[a:b] for a, b in zip(self.first_I, self.part.offsets_I[1:], strict=True)]
 
+    def runs(self, name: str) -> list[list[Paths]]:
+        """What the numbers of a name are the means of: all random traders, else its only run."""
+        return self.draws if name == RANDOM and self.draws else [self.paths[name]]
+
     def metrics(self, name: str) -> dict[str, float]:
-        """Metrics over all instruments."""
-        return measure(merge(self.paths[name]), self.bars_per_year)
+        """Metrics over all instruments; of the random traders the means."""
+        return mean_metrics([merge(run) for run in self.runs(name)], self.bars_per_year)
 
     def instrument_metrics(self, name: str) -> dict[str, dict[str, float]]:
         """Metrics of each instrument, annualised by its own calendar."""
@@ -60,8 +84,29 @@ class Backtest:
 
     def ledgers(self, name: str) -> list[Ledger]:
         """What each instrument's account held and paid."""
-        pairs = zip(self.first_I.tolist(), self.paths[name], strict=True)
+        return self._ledgers(self.paths[name])
+
+    def _ledgers(self, paths_I: list[Paths]) -> list[Ledger]:
+        pairs = zip(self.first_I.tolist(), paths_I, strict=True)
         return [ledger(self.part, self.env, first, paths) for first, paths in pairs]
+
+    def cost_shares(self, name: str) -> dict[str, float]:
+        """Each cost as a share of the initial capital, the mean over accounts, and over the random traders."""
+        return cost_shares([each for run in self.runs(name) for each in self._ledgers(run)])
+
+    def stops(self, name: str) -> list[Stop]:
+        """The accounts of `paths` that were stopped."""
+        return [
+            Stop(
+                instrument=self.instruments[i],
+                time_ns=int(book.time_T1[-1]),
+                bar=len(book.units_T),
+                bars=len(self.time_I[i]) - 1,
+                margin_called=book.margin_called,
+            )
+            for i, book in enumerate(self.ledgers(name))
+            if book.stopped
+        ]
 
     def trades(self, name: str) -> list[Trades]:
         """Each instrument's trades."""
@@ -113,21 +158,36 @@ def backtest(
         same_length[steps].append(i)
 
     found: dict[str, dict[int, Paths]] = defaultdict(dict)
+    draws: dict[int, list[Paths]] = {}
+    cut = False
     for steps, members in same_length.items():
         rows_E = torch.as_tensor(first[members])
         runs = {name: run_policy(each, env, rows_E, steps, reward, reward)[0] for name, each in agents.items()}
         turnover = float(runs[AGENT].traded_ET.sum() / max(runs[AGENT].length_E.sum(), 1))
-        runs |= baselines(part, config.env, rows_E, steps, turnover=turnover)
-        for name, paths in runs.items():
-            for position, instrument in enumerate(members):
-                found[name][instrument] = paths.episodes(slice(position, position + 1))
+        beside = baselines(part, config.env, rows_E, steps, turnover=turnover)
+        cut |= bool(beside.cut_E.any())
+        for position, instrument in enumerate(members):
+            one = slice(position, position + 1)
+            for name, paths in (runs | beside.paths).items():
+                found[name][instrument] = paths.episodes(one)
+            draws[instrument] = [draw.episodes(one) for draw in beside.draws]
+    traders = [list(of_all) for of_all in zip(*(draws[i] for i in range(len(steps_I))), strict=False)]
+    every = {name: [by_instrument[i] for i in range(len(steps_I))] for name, by_instrument in found.items()}
     return Backtest(
         part=part,
         env=config.env,
         first_I=first,
-        paths={name: [by_instrument[i] for i in range(len(steps_I))] for name, by_instrument in found.items()},
+        paths=every | {RANDOM: _median(traders)},
         bars_per_year=bars_per_year,
+        draws=traders,
+        hindsight_cut=cut,
     )
+
+
+def _median(traders: list[list[Paths]]) -> list[Paths]:
+    """The trader whose total return, the mean over instruments, is the median, of an even number the upper one."""
+    gains = [float(np.mean([p.equity_ET[0, -1] / p.equity_ET[0, 0] for p in each])) for each in traders]
+    return traders[int(np.argsort(gains, kind="stable")[len(gains) // 2])]
 
 
 def merge(parts: Sequence[Paths]) -> Paths:

@@ -5,6 +5,9 @@ Axes: E episodes, T steps.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -15,7 +18,7 @@ from fxai.config.metrics import BUY_AND_HOLD, DO_NOTHING, HINDSIGHT, RANDOM
 from fxai.env.rewards import RewardFunction
 from fxai.env.trading import TradingEnv
 from fxai.evaluate.episodes import run_tape
-from fxai.evaluate.hindsight import hindsight
+from fxai.evaluate.hindsight import hindsight, smaller
 from fxai.evaluate.metrics import Paths, measure
 from fxai.evaluate.validation import first_rows
 from fxai.market.data import MarketPart
@@ -39,13 +42,52 @@ USUAL_TURNOVER = 0.1
 """Of the random traders where no agent tells one."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaselineRuns:
+    """What the baselines did over the same episodes, E each."""
+
+    paths: dict[str, Paths]
+    """One run of each, for curves: of the random traders the one whose total return is their median."""
+    draws: tuple[Paths, ...]
+    """All random traders."""
+    cut_E: NDArray[np.bool_]
+    """The tape that hindsight finds for the episode without thinking of stops is stopped: what `paths` has of it is
+    then the best of the replays that were tried, and no ceiling."""
+
+    @property
+    def idle(self) -> int:
+        """How many of the random traders never trade."""
+        return sum(not draw.opened_ET.any() for draw in self.draws)
+
+    @property
+    def mostly_idle(self) -> bool:
+        """At least half of the random traders never trade: their median does nothing."""
+        return 2 * self.idle >= len(self.draws)
+
+    def metrics(self, bars_per_year: float) -> dict[str, dict[str, float]]:
+        """Metrics of each; of the random traders the means."""
+        return {
+            name: mean_metrics(self.draws if name == RANDOM else [paths], bars_per_year)
+            for name, paths in self.paths.items()
+        }
+
+
+def mean_metrics(runs: Sequence[Paths], bars_per_year: float) -> dict[str, float]:
+    """The mean of each metric over several runs."""
+    measured = [measure(paths, bars_per_year) for paths in runs]
+    return {name: float(np.mean([own[name] for own in measured])) for name in measured[0]}
+
+
+def median_run(runs: Sequence[Paths]) -> Paths:
+    """The run whose total return is the median, of an even number the upper one."""
+    returns = [float((p.equity_ET[:, -1] / p.equity_ET[:, 0]).mean()) for p in runs]
+    return runs[int(np.argsort(returns, kind="stable")[len(returns) // 2])]
+
+
 def baselines(
     part: MarketPart, config: EnvConfig, rows_E: Tensor, steps: int, *, turnover: float = USUAL_TURNOVER
-) -> dict[str, Paths]:
-    """Paths of the baselines over the same episodes and under the same rules.
-
-    `random` is the one of several random traders whose total return is their median; `buy and hold` is left out where
-    no level is long.
+) -> BaselineRuns:
+    """The baselines over the same episodes and under the same rules; no buy and hold where no level is long.
 
     Args:
         part: market part that `rows_E` point into.
@@ -54,29 +96,18 @@ def baselines(
         steps: bars per episode.
         turnover: notional over equity, mean per bar, that the random traders are to have: the agent's.
     """
-    found, draws = _Runs(part, config, rows_E, steps).walk(turnover)
-    returns = [float((p.equity_ET[:, -1] / p.equity_ET[:, 0]).mean()) for p in draws]
-    median = draws[int(np.argsort(returns)[len(returns) // 2])]
-    found[RANDOM] = median
-    return {name: found[name] for name in BASELINES if name in found}
+    return _Runs(part, config, rows_E, steps).walk(turnover)
 
 
-def baseline_metrics(
-    ruler: TrialConfig, part: MarketPart, bars_per_year: float, *, turnover: float
-) -> dict[str, dict[str, float]]:
-    """Metrics of the baselines on the episodes that score a study's trials; of `random` the mean of its traders'.
+def ruler_baselines(ruler: TrialConfig, part: MarketPart, *, turnover: float) -> BaselineRuns:
+    """The baselines over the episodes that score a study's trials.
 
     Args:
         ruler: the study's base config.
         part: validation.
-        bars_per_year: annualises.
         turnover: that the random traders are to have.
     """
-    fixed, random = _Runs(part, ruler.env, first_rows(ruler, part), ruler.env.max_episode_steps).walk(turnover)
-    found = {name: measure(paths, bars_per_year) for name, paths in fixed.items()}
-    draws = [measure(paths, bars_per_year) for paths in random]
-    found[RANDOM] = {name: float(np.mean([draw[name] for draw in draws])) for name in draws[0]}
-    return {name: found[name] for name in BASELINES if name in found}
+    return baselines(part, ruler.env, first_rows(ruler, part), ruler.env.max_episode_steps, turnover=turnover)
 
 
 class _Runs:
@@ -88,19 +119,30 @@ class _Runs:
         self._reward = RewardFunction([config.reward], cpu)
         self._config, self._rows_E, self._steps = config, rows_E.cpu(), steps
 
-    def walk(self, turnover: float) -> tuple[dict[str, Paths], list[Paths]]:
-        """Paths of the fixed tapes and of hindsight by name, and those of independent random traders.
-
-        All are walked together, since a step costs nearly as much for one account as for many.
-        """
+    def walk(self, turnover: float) -> BaselineRuns:
+        """All tapes are walked together, since a step costs nearly as much for one account as for many."""
         episodes = len(self._rows_E)
-        draws = int(np.clip(_MOST_STEPS // (episodes * self._steps), 1, DRAWS))
+        count = int(np.clip(_MOST_STEPS // (episodes * self._steps), 1, DRAWS))
         named = self._fixed() | {HINDSIGHT: hindsight(self._env, self._rows_E, self._steps).action_ET}
-        tapes = [*named.values(), random_tape((draws * episodes, self._steps), self._config, turnover)]
-        rows_E = self._rows_E.repeat(len(named) + draws)
+        random = np.split(random_tape((count * episodes, self._steps), self._config, turnover), count)
+        runs = self._replay([*named.values(), *random])
+        found = dict(zip(named, runs[: len(named)], strict=True))
+        draws = runs[len(named) :]
+        cut_E = found[HINDSIGHT].stopped_E
+        if cut_E.any():
+            tried = list(smaller(self._env, self._rows_E, self._steps))
+            found[HINDSIGHT] = best_of([*runs, *(self._replay(tried) if tried else [])])
+        found[RANDOM] = median_run(draws)
+        return BaselineRuns(
+            paths={name: found[name] for name in BASELINES if name in found}, draws=tuple(draws), cut_E=cut_E
+        )
+
+    def _replay(self, tapes: Sequence[NDArray[np.int64]]) -> list[Paths]:
+        """Tapes [E, T] under all rules."""
+        episodes = len(self._rows_E)
+        rows_E = self._rows_E.repeat(len(tapes))
         together = run_tape(self._env, rows_E, torch.as_tensor(np.concatenate(tapes)), self._reward)
-        paths = [together.episodes(slice(i, i + episodes)) for i in range(0, len(rows_E), episodes)]
-        return dict(zip(named, paths[: len(named)], strict=True)), paths[len(named) :]
+        return [together.episodes(slice(i, i + episodes)) for i in range(0, len(rows_E), episodes)]
 
     def _fixed(self) -> dict[str, NDArray[np.int64]]:
         """Do nothing, and hold the highest level from the first fill on, [E, T]."""
@@ -110,6 +152,13 @@ class _Runs:
         if levels.max() > 0:
             found[BUY_AND_HOLD] = np.full(shape, int(levels.argmax()))
         return found
+
+
+def best_of(runs: Sequence[Paths]) -> Paths:
+    """Of several runs over the same episodes, the one with the highest final equity in each."""
+    final_RE = np.stack([run.equity_ET[:, -1] for run in runs])
+    best_E, episode_E = final_RE.argmax(axis=0), np.arange(final_RE.shape[1])
+    return Paths(**{f.name: np.stack([getattr(run, f.name) for run in runs])[best_E, episode_E] for f in fields(Paths)})
 
 
 def random_tape(shape: tuple[int, int], config: EnvConfig, turnover: float) -> NDArray[np.int64]:
@@ -127,15 +176,19 @@ def random_tape(shape: tuple[int, int], config: EnvConfig, turnover: float) -> N
     if wanted > expected_turnover(1.0, levels, shape[1]):
         pool = np.array([levels.argmin(), levels.argmax()])
     drawn, chance = pool[rng.integers(len(pool), size=shape)], rng.random(shape)
-    rate = switch_rate(wanted, levels[pool], shape[1])
-    tape = _kept(drawn, chance < rate, int(np.flatnonzero(levels == 0)[0]))
+    rate, flat = switch_rate(wanted, levels[pool], shape[1]), int(np.flatnonzero(levels == 0)[0])
+    best, apart, low, high = np.full(shape, flat), wanted, 0.0, 1.0
     for _ in range(_ADJUSTMENTS):
+        tape = _kept(drawn, chance < rate, flat)
         found = float(np.abs(np.diff(levels[tape], axis=1, prepend=0.0)).mean())
-        if found == 0.0 or abs(found - wanted) <= 0.002 * wanted:
+        if abs(found - wanted) < apart:
+            best, apart = tape, abs(found - wanted)
+        if apart <= 0.002 * wanted:
             break
-        rate = min(rate * wanted / found, 1.0)
-        tape = _kept(drawn, chance < rate, int(np.flatnonzero(levels == 0)[0]))
-    return tape
+        low, high = (rate, high) if found < wanted else (low, rate)
+        guess = rate * wanted / found if found else 0.0
+        rate = guess if low < guess < high else (low + high) / 2  # few draws: turnover rises in steps
+    return best
 
 
 def _kept(drawn: NDArray[np.int64], switch: NDArray[np.bool_], flat: int) -> NDArray[np.int64]:

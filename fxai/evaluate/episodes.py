@@ -16,7 +16,7 @@ from torch import Tensor
 
 from fxai.agent.policy import Policy
 from fxai.agent.rollout import stack_steps
-from fxai.env.account import AccountState, Outcome, fresh, outcome, renew, step
+from fxai.env.account import AccountState, Outcome, Step, fresh, outcome, renew, step
 from fxai.env.rewards import RewardFunction
 from fxai.env.trading import TradingEnv
 from fxai.evaluate.metrics import Paths
@@ -78,9 +78,9 @@ def _walk(
             state = renew(walked[-1], unused)
         stacked = stack_steps(walked)
         happened = outcome(stacked, stacked_bars)
-        pieces.append(_columns(happened, stacked.after.units, ruler(happened), shaped(happened)))
+        pieces.append(_columns(happened, stacked, ruler(happened), shaped(happened)))
     columns_PET = {name: np.concatenate([piece[name] for piece in pieces], axis=-1) for name in pieces[0]}
-    return _paths(columns_PET, _by_member(unused.equity[None]), walked[-1].after)
+    return _paths(columns_PET, _by_member(unused.equity[None]))
 
 
 def _by_member(x: Tensor) -> NDArray[np.float64]:
@@ -88,7 +88,7 @@ def _by_member(x: Tensor) -> NDArray[np.float64]:
     return x[..., 0].permute(1, 2, 0).double().cpu().numpy()
 
 
-def _columns(o: Outcome, units: Tensor, reward: Tensor, shaped: Tensor) -> dict[str, NDArray[np.float64]]:
+def _columns(o: Outcome, walked: Step, reward: Tensor, shaped: Tensor) -> dict[str, NDArray[np.float64]]:
     """What metrics need of a stretch of steps, [P, E, T]."""
     kept = {
         "equity": o.equity,
@@ -98,16 +98,18 @@ def _columns(o: Outcome, units: Tensor, reward: Tensor, shaped: Tensor) -> dict[
         "traded_ET": o.traded,
         "cost_ET": o.cost,
         "exposure_ET": o.exposure,
-        "units_ET": units,
-        "closed_gain_ET": o.closed_gain,
-        "closed_bars_ET": o.closed_bars,
+        "units_ET": walked.after.units,
+        "closed_gain_ET": o.exit_gain,
+        "closed_bars_ET": walked.before.bars_held * o.exited,
         "opened_ET": o.opened,
-        "closed_ET": o.closed,
+        "closed_ET": o.exited,
+        "gain": o.gain,
+        "bars_held": o.bars_held,
     }
     return {name: _by_member(tensor) for name, tensor in kept.items()}
 
 
-def _paths(columns: dict[str, NDArray[np.float64]], first_PE1: NDArray[np.float64], last: AccountState) -> list[Paths]:
+def _paths(columns: dict[str, NDArray[np.float64]], first_PE1: NDArray[np.float64]) -> list[Paths]:
     """Cut every episode at its termination; [P, E, T] arrays become [E, T] arrays of each member."""
     terminated = columns.pop("terminated") > 0
     equity = np.concatenate([first_PE1, columns.pop("equity")], axis=-1)
@@ -116,20 +118,23 @@ def _paths(columns: dict[str, NDArray[np.float64]], first_PE1: NDArray[np.float6
     live = np.arange(steps) < length_PE[..., None]
     final = np.take_along_axis(equity, length_PE[..., None], axis=-1)
     equity[..., 1:] = np.where(live, equity[..., 1:], final)
+    gain_PE, bars_PE = (
+        np.take_along_axis(columns.pop(name), length_PE[..., None] - 1, axis=-1)[..., 0]
+        for name in ("gain", "bars_held")
+    )
     cut: dict[str, Any] = {
         name: (values > 0) & live if name in ("opened_ET", "closed_ET") else values * live
         for name, values in columns.items()
     }
-    gain_PE, bars_PE = (x[..., 0].cpu().numpy() for x in (last.gain, last.bars_held))
-    open_PE = (bars_PE > 0) & (length_PE == steps) & ~terminated[..., -1]
     return [
         Paths(
             equity_ET=equity[p],
             **{name: values[p] for name, values in cut.items()},
-            open_gain_E=np.where(open_PE[p], gain_PE[p], 0.0),
-            open_bars_E=np.where(open_PE[p], bars_PE[p], 0.0),
-            open_E=open_PE[p],
+            last_gain_E=gain_PE[p],
+            last_bars_E=bars_PE[p],
+            last_E=bars_PE[p] > 0,
             length_E=length_PE[p].astype(np.int64),
+            steps_E=np.full(length_PE.shape[1], steps),
             stopped_E=terminated[p].any(-1),
         )
         for p in range(len(equity))

@@ -5,7 +5,8 @@ Axes: E episodes, T steps, L levels, Q labels, M = labels of all intervals so fa
 The account is that of docs/trading_model.md: units change only when the level changes, every fill pays κ, and what is
 held pays financing. All of it is proportional to equity, so the optimum does not depend on the capital. What is left
 out: stops, margin calls, and that an account without equity cannot trade. The tape is meant to be replayed by
-`fxai.evaluate.episodes.run_tape`, which leaves out nothing, so its metrics are exact whatever the search assumed.
+`fxai.evaluate.episodes.run_tape`, which leaves out nothing, so its metrics are exact whatever the search assumed. A
+replay that is stopped is no ceiling; `smaller` then searches among fewer levels, and the best replay is kept.
 
 An interval at a level begins at one fill and ends at another. What it leaves behind is a cash amount and units, so
 its equity is a straight line in the price. Two intervals at the same level from the same fill differ by what their
@@ -15,7 +16,8 @@ may prefer. `_linear` keeps one per level, in time linear in T.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +31,9 @@ Ints = NDArray[np.int64]
 
 EXACT_STEPS = 512
 """Longer paths are searched by `_linear`: the exact search takes time in proportion to the square of the steps."""
+
+MOST_WORK = 10**9
+"""Pairs of intervals weighed by the exact search, over all episodes; some ten seconds. Beyond that, `_linear`."""
 
 LABELS = (4, 16)
 """Labels kept for each level and fill; the more where fewer prove nothing."""
@@ -59,13 +64,22 @@ class Course:
 
     def rows(self, take: slice | Ints) -> Course:
         """Some of the episodes."""
-        return Course(
+        return replace(
+            self,
             fill_ET=self.fill_ET[take],
             cost_rate_ET=self.cost_rate_ET[take],
             worth_LET=self.worth_LET[:, take],
             last_LE=self.last_LE[:, take],
-            weight_L=self.weight_L,
-            flat=self.flat,
+        )
+
+    def among(self, levels: Ints) -> Course:
+        """Some of the levels, level 0 among them."""
+        return replace(
+            self,
+            worth_LET=self.worth_LET[levels],
+            last_LE=self.last_LE[levels],
+            weight_L=self.weight_L[levels],
+            flat=int(np.searchsorted(levels, self.flat)),
         )
 
 
@@ -78,7 +92,9 @@ class Optimum:
     growth_E: Floats
     """Final over initial equity, as the search has it: without stops."""
     exact_E: NDArray[np.bool_]
-    """No tape is better; false where a label may have been dropped that the best tape needs, and for long paths."""
+    """No tape is better on an account that nothing stops; false where a label may have been dropped that the best tape
+    needs, and for long paths. On accounts with stops it holds where the replay is not stopped, among the tapes that are
+    not: a stop sells at a close, which with `next_open` is no price at which an order is filled."""
 
 
 def hindsight(env: TradingEnv, rows_E: Tensor, steps: int) -> Optimum:
@@ -89,17 +105,37 @@ def hindsight(env: TradingEnv, rows_E: Tensor, steps: int) -> Optimum:
         rows_E: first decision rows.
         steps: bars per episode.
     """
-    course = course_of(env, rows_E, steps)
-    if steps > EXACT_STEPS:
+    return _search(course_of(env, rows_E, steps))
+
+
+def smaller(env: TradingEnv, rows_E: Tensor, steps: int) -> Iterator[Ints]:
+    """The best tapes among ever fewer levels, the largest dropped first: for episodes whose best tape is stopped.
+
+    They are searched, like it, as if there were no stops. Level 0 alone is left out.
+    """
+    course, levels_L = course_of(env, rows_E, steps), np.abs(env.rules.levels_A.cpu().numpy())
+    for largest in np.unique(levels_L)[-2:0:-1]:
+        kept_L = np.flatnonzero(levels_L <= largest)
+        yield kept_L[_search(course.among(kept_L)).action_ET]
+
+
+def _search(course: Course) -> Optimum:
+    """Exact where the path is short enough, with more labels where fewer prove nothing."""
+    if course.fill_ET.shape[1] > EXACT_STEPS or _work(course, LABELS[0]) > MOST_WORK:
         return _linear(course)
     found = _in_parts(course, LABELS[0])
     for labels in LABELS[1:]:
         again = np.flatnonzero(~found.exact_E & (_slope(course) > 0.0))
-        if again.size:
+        if again.size and _work(course.rows(again), labels) <= MOST_WORK:
             more = _in_parts(course.rows(again), labels)
             found.action_ET[again], found.growth_E[again] = more.action_ET, more.growth_E
             found.exact_E[again] = more.exact_E
     return found
+
+
+def _work(course: Course, labels: int) -> int:
+    episodes, steps = course.fill_ET.shape
+    return int(episodes * steps**2 * len(course.weight_L) ** 2 * labels)
 
 
 def _in_parts(course: Course, labels: int) -> Optimum:

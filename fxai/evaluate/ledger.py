@@ -128,5 +128,8 @@ def _spread(spread_bp_N: Floats | None, rows_T: NDArray[np.int64], config: EnvCo
 
 
 def cost_shares(ledgers: list[Ledger]) -> dict[str, float]:
-    """Each of `COSTS` as a share of the initial capital, the mean over accounts: their sum is the metric `costs`."""
+    """Each of `COSTS` as a share of the initial capital, the mean over accounts.
+
+    Their sum is the metric `costs` before that is cut at ±`RATIO_CAP`.
+    """
     return {name: float(np.mean([one.costs[name].sum() / one.equity_T1[0] for one in ledgers])) for name in COSTS}

@@ -19,7 +19,7 @@ Bools = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paths:
-    """What one agent did in E episodes of T steps; after the end of an episode all is 0 and equity stays."""
+    """What one agent did in E episodes of up to T steps; after a stop nothing is held: all is 0 and equity stays."""
 
     equity_ET: Floats
     """Equity [E, T + 1], the first column the initial capital."""
@@ -37,24 +37,23 @@ class Paths:
     """Units held at the close, negative when short, before a stop closes them."""
     opened_ET: Bools
     closed_ET: Bools
+    """A trade ended at the fill."""
     closed_gain_ET: Floats
-    """Gain of the trade that closed, fraction."""
+    """Gain of that trade, fraction."""
     closed_bars_ET: Floats
-    """Closes for which that trade was held."""
-    open_gain_E: Floats
-    """Gain of the trade still open after the last step, marked at the close; 0 without one."""
-    open_bars_E: Floats
-    """Closes for which it was held so far; 0 without one."""
-    open_E: Bools
+    """Closes for which it was held."""
+    last_E: Bools
+    """A trade was held at the last close before the stop or the end: closed there by the stop, else still open."""
+    last_gain_E: Floats
+    """Its gain, marked at that close, after what a stop pays; 0 without one."""
+    last_bars_E: Floats
+    """Closes for which it was held; 0 without one."""
     length_E: NDArray[np.int64]
-    """Steps until the end of the episode: T, or fewer where the account was stopped."""
+    """Steps until the account was stopped, `steps` where it was not."""
+    steps_E: NDArray[np.int64]
+    """Steps of the episode, those after a stop included; T, but where episodes of several lengths stand together."""
     stopped_E: Bools
-    """The account was stopped, in the last step of its episode."""
-
-    @property
-    def live_ET(self) -> Bools:
-        """Steps before the end of their episode."""
-        return np.arange(self.reward_ET.shape[1]) < self.length_E[:, None]
+    """The account was stopped, in step `length`."""
 
     def episodes(self, which: slice | NDArray[np.int64]) -> Paths:
         """Some of the episodes."""
@@ -62,11 +61,11 @@ class Paths:
 
 
 def returns(paths: Paths) -> Floats:
-    """Simple return of every live bar, all episodes in a row."""
+    """Simple return of every bar, all episodes in a row; 0 after a stop."""
     equity = paths.equity_ET
     with np.errstate(divide="ignore", invalid="ignore"):
         change = np.where(equity[:, :-1] > 0, equity[:, 1:] / equity[:, :-1] - 1.0, 0.0)
-    return np.asarray(change[paths.live_ET])
+    return np.asarray(change[np.arange(change.shape[1]) < paths.steps_E[:, None]])
 
 
 def ratio(numerator: float, denominator: float) -> float:
@@ -86,7 +85,7 @@ def deepest(paths: Paths) -> tuple[float, int]:
 
     Returns:
         The depth, fraction of the peak; the bars from that peak to the first close back at it, or to the end of the
-        episode where there is none. 0, 0 where equity never falls. Of equal drawdowns the first counts.
+        episode where there is none, as after a stop. 0, 0 where equity never falls. Of equal ones the first counts.
     """
     drawdown_ET = drawdowns(paths.equity_ET)
     episode, bottom = np.unravel_index(drawdown_ET.argmax(), drawdown_ET.shape)
@@ -96,17 +95,17 @@ def deepest(paths: Paths) -> tuple[float, int]:
     at_peak = np.flatnonzero(depth_T == 0.0)
     peak = at_peak[at_peak < bottom][-1]
     recovered = at_peak[at_peak > bottom]
-    return float(depth_T[bottom]), int((recovered[0] if recovered.size else paths.length_E[episode]) - peak)
+    return float(depth_T[bottom]), int((recovered[0] if recovered.size else paths.steps_E[episode]) - peak)
 
 
 def trade_gains(paths: Paths) -> Floats:
     """Gain of every trade, those still open at the end marked at the last close."""
-    return np.concatenate([paths.closed_gain_ET[paths.closed_ET], paths.open_gain_E[paths.open_E]])
+    return np.concatenate([paths.closed_gain_ET[paths.closed_ET], paths.last_gain_E[paths.last_E]])
 
 
 def trade_bars(paths: Paths) -> Floats:
     """Bars held of every trade, in the order of `trade_gains`."""
-    return np.concatenate([paths.closed_bars_ET[paths.closed_ET], paths.open_bars_E[paths.open_E]])
+    return np.concatenate([paths.closed_bars_ET[paths.closed_ET], paths.last_bars_E[paths.last_E]])
 
 
 def measure(paths: Paths, bars_per_year: float) -> dict[str, float]:
@@ -124,19 +123,22 @@ def _of_equity(paths: Paths, bars_per_year: float) -> dict[str, float]:
 
     sharpe            mean / std (n − 1) of bar returns · √bars_per_year (Sharpe 1994, risk-free rate 0)
     sortino           mean / √mean(min(r, 0)²) · √bars_per_year (Sortino & Price 1994, target 0)
-    cagr              e^(mean of ln(1 + r) · bars_per_year) − 1: growth per year of the episodes laid end to end
+    cagr              e^(mean of ln(1 + r) · bars_per_year) − 1: growth per year of the episodes laid end to end,
+                      which one total loss makes −1; at most RATIO_CAP
     calmar            cagr over the deepest drawdown (Young 1991)
     total_return      mean over episodes of final over initial equity − 1
     max_drawdown      the deepest of any episode, fraction of the peak
     max_drawdown_bars bars from its peak until equity is back there, or the episode ends
+    stopped           share of episodes in which the account was stopped
+
+    All are of every bar: a stopped account holds nothing for the rest of its episode, and r is 0 there.
     """
     bar_returns = returns(paths)
     year = bars_per_year**0.5
     mean = float(bar_returns.mean()) if bar_returns.size else 0.0
     deviation = float(bar_returns.std(ddof=1)) if bar_returns.size > 1 else 0.0
     downside = float(np.sqrt(np.mean(np.minimum(bar_returns, 0.0) ** 2))) if bar_returns.size else 0.0
-    log_growth = float(np.log1p(bar_returns.clip(-1 + 1e-9)).mean()) if bar_returns.size else 0.0
-    growth = float(np.expm1(np.clip(log_growth * bars_per_year, -50, 50)))
+    growth = _growth(bar_returns, bars_per_year)
     worst, worst_bars = deepest(paths)
     return {
         "total_return": float((paths.equity_ET[:, -1] / paths.equity_ET[:, 0]).mean() - 1.0),
@@ -146,7 +148,16 @@ def _of_equity(paths: Paths, bars_per_year: float) -> dict[str, float]:
         "calmar": ratio(growth, worst),
         "max_drawdown": worst,
         "max_drawdown_bars": float(worst_bars),
+        "stopped": float(paths.stopped_E.mean()),
     }
+
+
+def _growth(bar_returns: Floats, bars_per_year: float) -> float:
+    """`cagr`."""
+    if (bar_returns <= -1.0).any():
+        return -1.0
+    log_growth = float(np.log1p(bar_returns).mean()) if bar_returns.size else 0.0
+    return float(np.expm1(min(log_growth * bars_per_year, np.log1p(RATIO_CAP))))
 
 
 def _of_trades(paths: Paths) -> dict[str, float]:
@@ -157,6 +168,7 @@ def _of_trades(paths: Paths) -> dict[str, float]:
     expectancy     mean gain of a trade, fraction of the equity at its entry (Tharp 1998)
     holding_bars   mean closes for which a trade is held
     n_trades       trades opened, all episodes together
+    n_closed       those of them that ended, at a fill or by a stop
     """
     gains, bars = trade_gains(paths), trade_bars(paths)
     return {
@@ -164,6 +176,7 @@ def _of_trades(paths: Paths) -> dict[str, float]:
         "profit_factor": ratio(float(gains.clip(0).sum()), float(-gains.clip(max=0).sum())),
         "expectancy": _bounded(float(gains.mean())) if gains.size else 0.0,
         "n_trades": float(paths.opened_ET.sum()),
+        "n_closed": float(paths.closed_ET.sum() + (paths.last_E & paths.stopped_E).sum()),
         "holding_bars": float(bars.mean()) if bars.size else 0.0,
     }
 
@@ -173,8 +186,8 @@ def _of_episodes(paths: Paths) -> dict[str, float]:
 
     mean_reward         mean over episodes of the summed reward, per cent
     mean_shaped_reward  the same under the agent's own coefficients
-    turnover            notional traded over equity, mean per bar
-    exposure            |notional| over equity at the close, mean per bar
+    turnover            notional traded over equity, mean per bar until a stop
+    exposure            |notional| over equity at the close, mean per bar until a stop
     costs               costs and financing over initial equity, mean per episode; below 0 where financing is earned
     """
     bars = max(int(paths.length_E.sum()), 1)

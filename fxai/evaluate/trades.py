@@ -123,7 +123,7 @@ def statistics(trades: list[Trades]) -> dict[str, float]:
     """What the trades of several accounts come to; an average of nothing is 0.
 
     payoff      mean gain of the winners over the mean loss of the losers, 0 where either is missing
-    efficiency  gain over (MFE − MAE), the share of the trade's range that was kept, mean (Sweeney 1997)
+    efficiency  gain over (MFE − MAE), the share of the trade's range that was kept, mean (Sweeney 1996)
     """
 
     def joined(name: str) -> Floats:

@@ -105,9 +105,10 @@ class Evaluator:
         """Each member's metrics of the latest call, per instrument: its own episodes alone."""
         rows = first_rows(self.ruler, self.part).numpy()
         owner_E = np.searchsorted(self.part.offsets_I, rows, side="right") - 1
+        rates = self.part.bars_per_year_I or (self.bars_per_year,) * len(self.part.instruments)
         return [
             {
-                name: measure(paths.episodes(np.flatnonzero(owner_E == i)), self.bars_per_year)
+                name: measure(paths.episodes(np.flatnonzero(owner_E == i)), rates[i])
                 for i, name in enumerate(self.part.instruments)
             }
             for paths in self._latest

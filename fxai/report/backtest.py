@@ -9,10 +9,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fxai.config.metrics import METRIC_NAMES
-from fxai.evaluate.ledger import COSTS, cost_shares
+import numpy as np
+from numpy.typing import NDArray
+
+from fxai.config.metrics import METRIC_NAMES, RATIO_CAP
+from fxai.evaluate.ledger import COSTS
 from fxai.evaluate.trades import Trades, reasons, statistics
 from fxai.files import write_text_atomic
+from fxai.report.beside import curve_names, headings, instrument_stops, meanings, stop_sentences, stopped_cells
 from fxai.report.equity import MAX_MEANS, curves_figure, hidden_curves, thinned_note
 from fxai.report.figure import draw, draw_choice, place, plotly_js, selector
 from fxai.report.html import cards, heading, page, paragraphs, table
@@ -76,7 +80,8 @@ def write_backtest_page(
         paragraphs(warnings, "warning"),
         paragraphs(notes),
         cards([(words, metric(name, metrics[agent].get(name))) for name, words in _CARDS.items()]),
-        paragraphs([_beside(metrics, agent, others), *(_POOLED if len(run.instruments) > 1 else ())]),
+        paragraphs([_beside(run, metrics, agent, others), *(_POOLED if len(run.instruments) > 1 else ())]),
+        paragraphs(stop_sentences(run), "warning" if run.stops(agent) else ""),
         heading("Equity, drawdown and exposure"),
         place("equity", 680),
         paragraphs(_curve_notes(run, agent), "note"),
@@ -88,8 +93,11 @@ def write_backtest_page(
         _cost_table(run),
         paragraphs([_COSTS], "note"),
         heading("Metrics"),
-        _metric_table({name: metrics[name] for name in run.paths}),
-        paragraphs([_METRICS], "note"),
+        _metric_table(
+            {title: metrics[name] for name, title in headings(run).items()},
+            {title: stopped_cells(run)[name] for name, title in headings(run).items()},
+        ),
+        paragraphs([_METRICS, *meanings(run)], "note"),
         *_by_instrument(run, agent),
     ]
     scripts = [plotly_js(), draw(_curves(run, agent), "equity"), draw_choice(_charts(run, trades), "trades")]
@@ -114,8 +122,8 @@ _MONTHS = (
     "Of the agent's curve above, in per cent; months and years of UTC. The first month begins with the first decision."
 )
 _METRICS = (
-    "Formulas: docs/trading_model.md. Ratios, turnover, exposure, expectancy and costs are cut at ±100 (±10,000%), "
-    "where hindsight gets. max_drawdown_bars and holding_bars are bars; turnover is per bar."
+    "Formulas: docs/trading_model.md. cagr, ratios, turnover, exposure, expectancy and costs are cut at 100 (10,000%), "
+    "where hindsight gets, and then written as > 100. max_drawdown_bars and holding_bars are bars; turnover is per bar."
 )
 _COSTS = (
     "Paid over the initial capital, the mean over instruments. Spread, commission and slippage are of the orders that "
@@ -136,15 +144,16 @@ def _trade_parts(run: Backtest, trades: Sequence[Trades]) -> list[str]:
     ]
 
 
-def _beside(metrics: Mapping[str, Mapping[str, float]], agent: str, others: Sequence[str]) -> str:
+def _beside(run: Backtest, metrics: Mapping[str, Mapping[str, float]], agent: str, others: Sequence[str]) -> str:
     """The agent's return in a sentence, beside everybody else's."""
-    told = [f"{name} {metric('total_return', metrics[name]['total_return'])}" for name in others]
+    names = headings(run)
+    told = [f"{names[name]} {metric('total_return', metrics[name]['total_return'])}" for name in others]
     own = metric("total_return", metrics[agent]["total_return"])
     return f"Total return of the {agent} {own}; beside it: {', '.join(told)}."
 
 
 def _curve_notes(run: Backtest, agent: str) -> list[str]:
-    curves = {name: run.portfolio(name)[1] for name in run.paths}
+    curves = _equities(run)
     several = len(run.instruments) > 1
     notes = [
         f"Each curve is the equal-weight mean of {len(run.instruments)} accounts, one for each instrument, from 1, "
@@ -155,7 +164,7 @@ def _curve_notes(run: Backtest, agent: str) -> list[str]:
     ]
     if hidden := hidden_curves(curves):
         notes.append(f"Far above the others and hidden until you click its name below: {', '.join(hidden)}.")
-    points = len(curves[agent])
+    points = len(curves[curve_names(run)[agent]])
     if points > MAX_MEANS:
         notes.append(f"Exposure is drawn as the means of {MAX_MEANS} equal stretches.")
     return notes + thinned_note(points)
@@ -164,7 +173,11 @@ def _curve_notes(run: Backtest, agent: str) -> list[str]:
 def _curves(run: Backtest, agent: str) -> object:
     times, net, gross = run.exposure(agent)
     exposures = {f"{agent}, net": net} | ({f"{agent}, without sign": gross} if len(run.instruments) > 1 else {})
-    return curves_figure(times, {name: run.portfolio(name)[1] for name in run.paths}, exposures)
+    return curves_figure(times, _equities(run), exposures)
+
+
+def _equities(run: Backtest) -> dict[str, NDArray[np.float64]]:
+    return {shown: run.portfolio(name)[1] for name, shown in curve_names(run).items()}
 
 
 def _charts(run: Backtest, trades: Sequence[Trades]) -> list[object]:
@@ -203,18 +216,22 @@ def _exits(trades: Sequence[Trades]) -> str:
 
 
 def _cost_table(run: Backtest) -> str:
-    shares = {name: cost_shares(run.ledgers(name)) for name in run.paths}
+    shares = {shown: run.cost_shares(name) for name, shown in headings(run).items()}
     rows = [[cost, *(_percent(own[cost]) for own in shares.values())] for cost in COSTS]
     rows.append(["together", *(_percent(sum(own.values())) for own in shares.values())])
     return table(["costs", *shares], rows)
 
 
 def _percent(value: float) -> str:
-    return f"{100 * value:.3f}%"
+    """A share of the capital; what the metric `costs` would cut is written as it is there."""
+    return metric("costs", value) if abs(value) >= RATIO_CAP else f"{100 * value:.3f}%"
 
 
-def _metric_table(metrics: Mapping[str, Mapping[str, float]]) -> str:
-    rows = [[name, *(metric(name, own.get(name)) for own in metrics.values())] for name in SHOWN]
+def _metric_table(metrics: Mapping[str, Mapping[str, float]], stopped: Mapping[str, str]) -> str:
+    rows = [
+        [name, *(stopped[who] if name == "stopped" else metric(name, own.get(name)) for who, own in metrics.items())]
+        for name in SHOWN
+    ]
     return table(["metric", *metrics], rows)
 
 
@@ -223,5 +240,5 @@ def _by_instrument(run: Backtest, agent: str) -> list[str]:
         return []
     return [
         heading(f"The {agent}, instrument by instrument"),
-        _metric_table(run.instrument_metrics(agent)),
+        _metric_table(run.instrument_metrics(agent), instrument_stops(run, agent)),
     ]

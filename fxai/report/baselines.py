@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 BASELINES = "baselines.json"
 
-FORMAT = 1
+FORMAT = 2
 """Version of the file's structure."""
 
 Metrics = dict[str, float]
@@ -42,14 +42,31 @@ class Baselines(Settings):
     turnover: float
     """That turnover: notional traded over equity, mean per bar."""
 
+    traders: int
+    """How many random traders there are."""
+
+    idle: int
+    """How many of them never trade: few trades are to be dealt out where the turnover is next to nothing."""
+
+    cut: int
+    """Episodes whose best tape would be stopped; with any, `hindsight` is the best tape found and no ceiling."""
+
     metrics: dict[str, Metrics]
-    """Baseline → its metrics; `random` is the mean of several random traders."""
+    """Baseline → its metrics; `random` is the mean of the random traders."""
 
 
 def write_baselines(
-    study: optuna.Study, spec: StudySpec, folder: Path, outcome: Outcome, metrics: Mapping[str, Metrics]
+    study: optuna.Study,
+    spec: StudySpec,
+    folder: Path,
+    outcome: Outcome,
+    metrics: Mapping[str, Metrics],
+    *,
+    traders: int,
+    idle: int,
+    cut: int,
 ) -> Path:
-    """Write the file; `outcome` has a best trial.
+    """Write the file; `outcome` has a best trial. The rest is as in `Baselines`.
 
     Raises:
         StorageError, InputError: the disk is full, or the folder cannot be written to.
@@ -62,6 +79,9 @@ def write_baselines(
         data_hash=study.user_attrs.get("data_hash"),
         trial=outcome.best.number,
         turnover=turnover_of(outcome),
+        traders=traders,
+        idle=idle,
+        cut=cut,
         metrics={name: dict(own) for name, own in metrics.items()},
     )
     path = folder / BASELINES
@@ -97,7 +117,7 @@ def verdicts(outcome: Outcome, baselines: Baselines | None) -> list[str]:
     name = outcome.metric_names[0] if outcome.metric_names[0] in GAINS else "total_return"
     value = first_value(outcome.best) if name == outcome.metric_names[0] else mine.get(name)
     said = [] if value is None else _beaten_by(name, value, baselines)
-    return said + _of_the_ceiling(mine.get("total_return"), baselines)
+    return said + _of_idle_traders(baselines) + _of_the_ceiling(mine.get("total_return"), baselines)
 
 
 def _beaten_by(name: str, value: float, baselines: Baselines) -> list[str]:
@@ -115,10 +135,25 @@ def _beaten_by(name: str, value: float, baselines: Baselines) -> list[str]:
     return said
 
 
+def _of_idle_traders(baselines: Baselines) -> list[str]:
+    if 2 * baselines.idle < baselines.traders:
+        return []
+    return [
+        f"The best trial trades so little that {baselines.idle} of {baselines.traders} random traders of its turnover "
+        "never trade: that it beats random says no more than that it beats doing nothing."
+    ]
+
+
 def _of_the_ceiling(value: float | None, baselines: Baselines) -> list[str]:
     ceiling = baselines.metrics.get(HINDSIGHT, {}).get("total_return", 0.0)
     if value is None or ceiling <= 0:
         return []
+    if baselines.cut:
+        return [
+            f"With every price known in advance at least {metric('total_return', ceiling)} an episode could be earned "
+            f"under these costs: stops and margin calls are not searched over, and in {baselines.cut} of the episodes "
+            "the best tape without them is stopped."
+        ]
     got = f"{100 * value / ceiling:.2g}%" if value > 0 else "none"
     return [
         f"With every price known in advance {metric('total_return', ceiling)} an episode could be earned under these "

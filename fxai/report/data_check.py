@@ -12,12 +12,14 @@ from rich.console import Console
 from rich.text import Text
 
 from fxai.errors import FxaiError
-from fxai.market.audit import FAR, SPIKE, Gaps, Measures, Move
+from fxai.market.audit import FAR, SPIKE, Gaps, Measures, Move, Prices
 from fxai.market.bars import Bars
-from fxai.market.checks import Defect, duration, stamp
+from fxai.market.checks import JUMP, Defect, holes_note
+from fxai.market.clock import stamp, time_apart, timeframe_name
 from fxai.market.data import Plan
 from fxai.market.reading.raw import Origin, Source
 from fxai.market.spreads import Spread
+from fxai.market.weeks import Weeks
 from fxai.report.text import clean, count, number
 
 PARTS = ("train", "validation", "test")
@@ -33,6 +35,9 @@ class Measured:
     """Figures, and what they are of."""
 
     figures: Measures
+    sealed: str
+    """From when on prices are not looked at, and why, as a person would say it."""
+
     bars: Bars
     source: Source
     """Where the rows of `bars` stand in the file."""
@@ -66,12 +71,26 @@ class FileCheck:
     measured: Measured | None = None
     """Of the rows without defects; None where there are too few of them."""
 
+    jumps: int = 0
+    """Closes before the sealed test that change by more than a factor of JUMP."""
+
     notes: tuple[str, ...] = ()
 
     @property
     def clean(self) -> bool:
         """Whether bars can be made of it."""
         return self.error is None and not self.defects
+
+    @property
+    def holes(self) -> int:
+        """Gaps so long that data are missing."""
+        return self.measured.figures.holes if self.measured is not None else 0
+
+    @property
+    def doubts(self) -> str:
+        """Holes and jumps, which are no defects and spoil a study all the same; "" where there are none."""
+        jumps = f"{count(self.jumps, 'jump')} by more than {JUMP:g} times"
+        return " and ".join(text for n, text in ((self.holes, count(self.holes, "hole")), (self.jumps, jumps)) if n)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +129,10 @@ def print_check(console: Console, check: FileCheck, shown: int) -> None:
         _row(console, "note", note.removeprefix(f"{check.source.name}: "), style="yellow")
     for defect in check.defects:
         _print_defect(console, defect, check.source, shown)
-    if not check.defects:
+    if not check.defects and check.doubts:
+        see = "see the warning" if not check.jumps else "see above" if check.holes else "see the note"
+        console.print(Text(f"{INDENT}no defects, but {check.doubts} in the data: {see}", style="yellow"))
+    elif not check.defects:
         console.print(Text(f"{INDENT}ok: no defects", style="green"))
 
 
@@ -141,6 +163,10 @@ def print_total(console: Console, checks: Sequence[FileCheck], usable: bool, nou
         console.print(Text(text, style="bold red"))
     elif not usable:
         console.print(Text("no defects, but a study cannot use these bars as they are cut", style="bold red"))
+    elif any(check.doubts for check in checks):
+        holed, jumping = (sum(map(bool, n)) for n in ((c.holes for c in checks), (c.jumps for c in checks)))
+        found = [f"{noun} in {n}" for noun, n in (("holes", holed), ("jumps", jumping)) if n]
+        console.print(Text(f"{names} checked: no defects, but {' and '.join(found)}", style="bold yellow"))
     else:
         console.print(Text(f"{names} checked: no defects", style="bold green"))
 
@@ -162,8 +188,23 @@ def _print_measures(console: Console, own: Measured) -> None:
     _row(console, "bars per year", f"{figures.bars_per_year:,.0f}, by which metrics are annualised")
     _row(console, "gaps", _gap_line(figures.weekends, "weekend", own))
     _row(console, "", _gap_line(figures.other_gaps, "other gap", own))
-    _row(console, "flat bars", _flat_line(own))
-    moves = figures.moves
+    if figures.weeks is not None:
+        _row(console, "weeks", _weeks_line(figures.weeks))
+    if (note := holes_note(own.bars.time_N, figures.timeframe_s)) is not None:
+        _row(console, "warning", note, style="yellow")
+    if figures.prices is None:
+        _row(console, "prices", f"too few bars before {own.sealed}")
+        return
+    if figures.prices.rows < figures.rows:
+        _row(console, "prices", f"what follows is of the {figures.prices.rows:,} bars before {own.sealed}")
+    _print_prices(console, figures.prices, own)
+
+
+def _print_prices(console: Console, prices: Prices, own: Measured) -> None:
+    _row(console, "flat bars", _flat_line(prices, own))
+    if prices.repeats:
+        _row(console, "repeats", f"{count(prices.repeats, 'bar')} with all the numbers of the bar before")
+    moves = prices.moves
     if not moves.scale:
         _row(console, "moves", "the price never moves", style="yellow")
     else:
@@ -175,16 +216,8 @@ def _print_measures(console: Console, own: Measured) -> None:
         _row(console, "moves", text)
     for move in moves.worst:
         _row(console, "", _move_line(move, own), style="yellow" if move.taken_back else "")
-    _row(console, "spread", _spread_line(figures.spread, own))
-    _row(console, "volume", _volume_line(figures.zero_volume))
-
-
-def timeframe_name(seconds: float) -> str:
-    """`1 minute`, `4 hours`, `1 day`; odd ones in the unit that fits."""
-    for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)):
-        if seconds >= size and seconds % size == 0:
-            return count(int(seconds // size), unit)
-    return duration(seconds)
+    _row(console, "spread", _spread_line(prices.spread, own))
+    _row(console, "volume", _volume_line(prices.zero_volume))
 
 
 def _share(part: float) -> str:
@@ -198,15 +231,21 @@ def _gap_line(gaps: Gaps, noun: str, own: Measured) -> str:
     if not gaps.count:
         return f"no {noun}s"
     plural = f"{gaps.count:,} {noun}{'s' if gaps.count > 1 else ''}"
-    text = f"{plural}, the longest {duration(gaps.longest_s)} after {own.when(gaps.after)}"
-    return text if noun == "weekend" else f"{text}; {count(gaps.missing, 'bar')} would fill them"
+    text = f"{plural}, the longest {time_apart(gaps.longest_s)} after {own.when(gaps.after)}"
+    bars = "bar" if gaps.missing == 1 else "bars"
+    return text if noun == "weekend" else f"{text}; {gaps.missing:,} {bars} would fill them"
 
 
-def _flat_line(own: Measured) -> str:
-    flat = own.figures.flat
+def _weeks_line(weeks: Weeks) -> str:
+    begin, end = (" / ".join(f"{time} ({season})" for season, time in each) for each in (weeks.begin, weeks.end))
+    return f"begin {begin}, end {end}, UTC"
+
+
+def _flat_line(prices: Prices, own: Measured) -> str:
+    flat = prices.flat
     if not flat.bars:
         return "none"
-    share = _share(flat.bars / own.figures.rows)
+    share = _share(flat.bars / prices.rows)
     return f"{flat.bars:,} ({share}), at most {flat.longest:,} in a row, from {own.when(flat.first)}"
 
 

@@ -61,7 +61,7 @@ def thinned_note(n: int) -> list[str]:
         return []
     return [
         f"Each curve has {n:,} points, of which at most {MAX_POINTS:,} are drawn: the first, lowest, highest and "
-        "last of equal stretches, so no peak or trough is lost. The metrics are of all points."
+        "last of equal stretches, so no peak or trough is lost. No metric is computed from the points drawn."
     ]
 
 

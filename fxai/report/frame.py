@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fxai.report.progress import RunProgress, TrialRow
-from fxai.report.text import assignments, clean, count, duration, number, short_names
+from fxai.report.text import TOO_FEW_TRADES, assignments, clean, done_of, duration, number, short_names
 
 GAP = 2
 """Blanks between two columns: rich's padding and its invisible divider."""
@@ -29,6 +29,8 @@ STATE_STYLES = {
     "requeued": "magenta",
 }
 STATE_WORDS = {"fail": "failed"}
+BROKEN_STYLE = "yellow"
+"""Of a trial that completed and breaks a constraint."""
 
 
 def finished_line(progress: RunProgress, row: TrialRow, metric: str) -> str:
@@ -36,11 +38,13 @@ def finished_line(progress: RunProgress, row: TrialRow, metric: str) -> str:
     parts = [f"trial {row.number} {STATE_WORDS.get(row.state, row.state)} after {duration(row.duration_s)}"]
     if row.value is not None:
         parts[0] += f": {metric} {number(row.value)}"
+    if not row.feasible:
+        parts[0] += f", {TOO_FEW_TRADES} (evaluation.min_trades)"
     if row.error:
         parts[0] += f" ({clean(row.error, 300)})"
     if progress.best is not None:
         parts.append(f"best {number(progress.best[1])} in trial {progress.best[0]}")
-    parts.append(f"{progress.done} of {progress.n_trials} done")
+    parts.append(f"{done_of(progress.done, progress.n_trials)} done")
     if progress.done < progress.n_trials:
         parts.append(_time_left(progress))
     return "; ".join(parts)
@@ -75,7 +79,7 @@ def _bar(progress: RunProgress, width: int) -> RenderableType:
     times = f"{duration(progress.elapsed_s)} elapsed"
     if progress.done < progress.n_trials and not progress.ended:
         times += f", {_time_left(progress)}"
-    done = f"{progress.done} of {count(progress.n_trials, 'trial')}"
+    done = done_of(progress.done, progress.n_trials, "trial")
     room = width - len(done + times) - 2
     bar = ProgressBar(total=max(1, progress.n_trials), completed=progress.done, width=max(4, min(60, room)))
     line = Table.grid(padding=(0, 1))
@@ -121,7 +125,7 @@ def _columns(rows: list[TrialRow], metric: str, width: int) -> tuple[list[_Colum
     """The columns that fit into `width`, and the short names of the parameters that do not."""
     columns = [
         _Column("trial", lambda row: str(row.number), rows),
-        _Column("state", lambda row: STATE_WORDS.get(row.state, row.state), rows, least=8),
+        _Column("state", _state, rows, least=8),
         _Column(metric, lambda row: number(row.value), rows, least=9),
         _Column("update", _update, rows, least=6),
     ]
@@ -136,6 +140,10 @@ def _columns(rows: list[TrialRow], metric: str, width: int) -> tuple[list[_Colum
             left -= column.width + GAP
             columns.append(column)
     return columns, hidden
+
+
+def _state(row: TrialRow) -> str:
+    return STATE_WORDS.get(row.state, row.state) if row.feasible else TOO_FEW_TRADES
 
 
 def _update(row: TrialRow) -> str:
@@ -154,7 +162,7 @@ def _table(rows: list[TrialRow], columns: list[_Column], best: tuple[int, float]
         table.add_column(header, width=column.width, no_wrap=True, justify=justify, vertical="bottom")
     for row in rows:
         cells = [Text(column.cell(row)) for column in columns]
-        cells[1].stylize(STATE_STYLES.get(row.state, ""))
+        cells[1].stylize(STATE_STYLES.get(row.state, "") if row.feasible else BROKEN_STYLE)
         table.add_row(*cells, style="bold" if best is not None and row.number == best[0] else "")
     return table
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from fxai.config.metrics import METRIC_DIRECTIONS, rewards_idleness
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
@@ -115,7 +117,7 @@ def remarks(outcome: Outcome, *, min_trades: int = 0, beside: Sequence[str] = ()
     """
     if outcome.best is None:
         return ["No trial has completed with a finite value, so there is no best trial."]
-    does = _what_the_best_does(outcome.best, min_trades)
+    does = [_of_the_metric(outcome, of_market), *_what_the_best_does(outcome, outcome.best, min_trades)]
     return [s for s in [_beside_the_default(outcome), *does, *beside, _selection(outcome, of_market)] if s]
 
 
@@ -131,18 +133,36 @@ def _beside_the_default(outcome: Outcome) -> str:
     return ""
 
 
-def _what_the_best_does(best: FrozenTrial, min_trades: int) -> list[str]:
+def _of_the_metric(outcome: Outcome, of_market: bool) -> str:
+    name = outcome.metric_names[0]
+    if not of_market or len(outcome.metric_names) > 1 or not rewards_idleness(name, outcome.directions[0]):
+        return ""
+    return f"Doing nothing scores 0 here: {name} alone cannot choose a trader."
+
+
+def _what_the_best_does(outcome: Outcome, best: FrozenTrial, min_trades: int) -> list[str]:
     metrics, said = metrics_of(best), []
-    trades = metrics.get("n_trades")
-    if trades == 0:
-        said.append("The best trial makes no trade: nothing that this study tried did better than doing nothing.")
-    elif trades is not None and trades < min_trades:
-        said.append(f"The best trial makes {trades:g} trades, fewer than evaluation.min_trades {min_trades}.")
+    opened, closed = metrics.get("n_trades"), metrics.get("n_closed")
+    if opened == 0:
+        said.append(f"The best trial makes no trade{_idle_is_best(outcome)}.")
+    elif closed == 0:
+        said.append(f"The best trial never closes a trade: it opens {opened:g} and holds them to the end.")
+    elif closed is not None and closed < min_trades:
+        noun = "trade" if closed == 1 else "trades"
+        said.append(f"The best trial closes {closed:g} {noun}, fewer than evaluation.min_trades {min_trades}.")
     if not is_feasible(best):
         said.append("No completed trial keeps the study's constraints (evaluation.min_trades), the best one included.")
     if metrics.get("total_return", 0.0) < 0:
         said.append("The best trial loses money on validation.")
     return said
+
+
+def _idle_is_best(outcome: Outcome) -> str:
+    """Why a trial that does nothing is best; no reason where the metric itself wants that, or is turned round."""
+    name, direction = outcome.metric_names[0], outcome.directions[0]
+    if METRIC_DIRECTIONS.get(name) != direction or rewards_idleness(name, direction):
+        return ""
+    return f": nothing that this study tried did better in {name} than doing nothing"
 
 
 def _selection(outcome: Outcome, of_market: bool) -> str:
@@ -159,7 +179,7 @@ def _selection(outcome: Outcome, of_market: bool) -> str:
         return "One completed trial, scored on validation data, is no evidence of an edge."
     return (
         f"The best of {many} completed trials was chosen on the validation data that it is scored on, which "
-        "makes it look better than it is: this is no evidence of an edge until the sealed test is opened."
+        "makes it look better than it is: this is no evidence of an edge; only unseen bars can give one."
     )
 
 

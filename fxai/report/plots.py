@@ -20,10 +20,13 @@ from fxai.report.figure import BLUE, GREEN, GREY, ORANGE, PLOTLY_JS, draw, place
 from fxai.report.html import escape, page, paragraphs
 from fxai.report.outcome import Outcome, is_feasible, outcome_of
 from fxai.report.results import sentences
-from fxai.report.text import count, number
+from fxai.report.text import TOO_FEW_TRADES, count, number
 
 if TYPE_CHECKING:
     from fxai.study.spec import StudySpec
+
+LEGEND_Y = -0.2
+"""Top of the legend below one panel, in heights of it: above the plot a legend of several lines covers points."""
 
 
 def write_plots(study: optuna.Study, spec: StudySpec, folder: Path) -> list[Path]:
@@ -94,7 +97,7 @@ def history_figure(outcome: Outcome) -> tuple[Any, int]:
         template="plotly_white",
         hovermode="closest",
         margin={"t": 50, "r": 20},
-        legend={"orientation": "h", "y": 1.08},
+        legend={"orientation": "h", "y": LEGEND_Y / len(outcome.metric_names), "yanchor": "top"},
     )
     return figure, outside
 
@@ -119,7 +122,14 @@ def _traces(outcome: Outcome, row: int, several: bool) -> list[Any]:
         told = [trial for trial in trials if trial is not None]
         return told, [trial.values[row] for trial in told]
 
-    traces = [points("complete", *of(*outcome.completed), color=BLUE, size=7)]
+    sound = [trial for trial in outcome.completed if is_feasible(trial)]
+    broken = [trial for trial in outcome.completed if not is_feasible(trial)]
+    traces = [points("complete", *of(*sound), color=BLUE, size=7)] if sound or not broken else []
+    if broken:
+        # where no trial keeps the constraints, one of these is the best
+        beaten = outcome.best is not None and is_feasible(outcome.best)
+        name = f"{TOO_FEW_TRADES}, cannot be best" if beaten else TOO_FEW_TRADES
+        traces.append(points(name, *of(*broken), color=BLUE, size=8, symbol="circle-open"))
     stopped = _pruned(outcome)
     if stopped and not several:
         name = "pruned, at its last report"

@@ -29,6 +29,8 @@ class TrialRow:
     started: float
     duration_s: float | None = None
     error: str | None = None
+    feasible: bool = True
+    """Whether it keeps the study's constraints; one that does not cannot be the best."""
 
     @property
     def running(self) -> bool:
@@ -102,12 +104,13 @@ class RunProgress:
         if row.duration_s is None:
             row.duration_s = self._clock() - row.started
         row.state, row.error = state, event.get("error")
+        row.feasible = event.get("feasible", True) or state != "complete"
         if event.get("value") is not None:
             row.value = event["value"]
         self.counts[state] += 1
         if state in FINISHED_STATES:
             self._seconds_of_finished += row.duration_s
-        if state == "complete" and event.get("feasible", True) and self._improves(row.value):
+        if state == "complete" and row.feasible and self._improves(row.value):
             assert row.value is not None
             self.best = (row.number, row.value)
 

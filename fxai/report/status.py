@@ -6,7 +6,7 @@ import optuna
 from optuna.storages import RDBStorage
 
 from fxai.report.outcome import first_value, outcome_of
-from fxai.report.text import NOTHING, clean, number
+from fxai.report.text import NOTHING, clean, done_of, number
 from fxai.study.budget import tally
 from fxai.study.owner import Owner
 from fxai.study.storage import load_study, opened, study_names
@@ -36,7 +36,7 @@ def _row(storage: RDBStorage, study: optuna.Study) -> tuple[str, ...]:
     holder = Owner.from_dict(attrs.get("orchestrator"))
     return (
         clean(study.study_name),
-        f"{count.finished} of {spec.get('n_trials', '?')}",
+        done_of(count.finished, spec.get("n_trials", "?")),
         str(count.running),
         str(count.waiting),
         str(count.failed),

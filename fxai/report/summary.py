@@ -23,7 +23,7 @@ from fxai.report.baselines import Baselines, load_baselines
 from fxai.report.outcome import Outcome, duration_s, metrics_of, outcome_of, speed
 from fxai.report.results import best_config_path, sentences
 from fxai.report.terminal import make_console
-from fxai.report.text import NOTHING, clean, duration, metric, number, signed
+from fxai.report.text import NOTHING, clean, done_of, duration, metric, number, signed
 from fxai.secrets import redact_url
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def _print_trials(
     _print_facts(
         console,
         [
-            ("trials", f"{done} of {spec.n_trials}: {', '.join(told)}"),
+            ("trials", f"{done_of(done, spec.n_trials)}: {', '.join(told)}"),
             ("time", ", ".join(times)),
             ("speed", NOTHING if steps is None else f"{steps:,.0f} env steps/s per worker"),
         ],

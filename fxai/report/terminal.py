@@ -21,7 +21,7 @@ from rich.text import Text
 from fxai.report.frame import finished_line, frame
 from fxai.report.progress import RunProgress
 from fxai.report.stream import SteadyStream
-from fxai.report.text import assignments, clean, count, number
+from fxai.report.text import assignments, clean, done_of, number
 
 FRAME_S = 0.25
 """Shortest time between two frames."""
@@ -96,7 +96,7 @@ class PlainView:
             n_trials=n_trials, finished=finished, best=best, direction=direction, clock=self._clock
         )
         what = f"study {clean(study_name)}: {clean(direction)} {self._metric}"
-        line = f"{what}, {finished} of {count(n_trials, 'trial')} done"
+        line = f"{what}, {done_of(finished, n_trials, 'trial')} done"
         self._line(f"{line}, best {number(best[1])} in trial {best[0]}" if best else line)
 
     def handle(self, event: Mapping[str, Any]) -> None:

@@ -7,10 +7,16 @@ HTML escaping is `fxai.report.html`'s work.
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+
+from fxai.config.metrics import RATIO_CAP
 
 NOTHING = "–"
 """What stands where there is no value."""
+
+TOO_FEW_TRADES = "too few trades"
+"""What is said of a trial that breaks the only constraint there is, `evaluation.min_trades`."""
 
 
 def clean(text: object, limit: int = 200) -> str:
@@ -69,15 +75,21 @@ def duration(seconds: float | None) -> str:
     return f"{days}d {hour:02d}h"
 
 
-_SHARES = {"total_return", "cagr", "max_drawdown", "win_rate", "expectancy", "exposure", "costs"}
+_SHARES = {"total_return", "cagr", "max_drawdown", "stopped", "win_rate", "expectancy", "exposure", "costs"}
 """Metrics that are fractions and read better in per cent."""
 
-_COUNTS = {"n_trades", "max_drawdown_bars", "holding_bars"}
+_COUNTS = {"n_trades", "n_closed", "max_drawdown_bars", "holding_bars"}
+
+_CUT = {"cagr", "sharpe", "sortino", "calmar", "profit_factor", "expectancy", "turnover", "exposure", "costs"}
+"""Metrics that are cut at ±RATIO_CAP: there it is a bound and no figure."""
 
 
 def metric(name: str, value: object) -> str:
-    """A metric's value in its natural unit: shares in per cent, counts whole."""
+    """A metric's value in its natural unit: shares in per cent, counts whole, what was cut as `> 100`."""
     if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+        if name in _CUT and abs(value) >= RATIO_CAP * (1 - 1e-9):
+            bound = f"{100 * RATIO_CAP:,.0f}%" if name in _SHARES else f"{RATIO_CAP:g}"
+            return f"> {bound}" if value > 0 else f"< -{bound}"
         if name in _SHARES:
             return f"{100 * value:.{'2g' if 0 < abs(value) < 5e-4 else '3g' if abs(value) >= 1e3 else '2f'}}%"
         if name in _COUNTS:
@@ -88,6 +100,21 @@ def metric(name: str, value: object) -> str:
 def count(many: int, noun: str) -> str:
     """`1 trial`, `2 trials`."""
     return f"{many} {noun}" if many == 1 else f"{many} {noun}s"
+
+
+def done_of(finished: int, budget: object, noun: str = "") -> str:
+    """`3 of 20`, with a noun `3 of 20 trials`; `60 (budget 8)` where the budget was lowered since."""
+    if isinstance(budget, int) and finished > budget:
+        return f"{count(finished, noun) if noun else finished} (budget {budget})"
+    return f"{finished} of {count(budget, noun) if noun and isinstance(budget, int) else budget}"
+
+
+def wrapped(text: str, width: int) -> str:
+    """`text` in lines of at most `width`, broken at blanks alone; the later ones indented.
+
+    A terminal breaks inside words. A longer word, such as a path, stays whole.
+    """
+    return "\n".join(textwrap.wrap(text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))
 
 
 def short_names(names: Iterable[str]) -> dict[str, str]:

@@ -11,6 +11,7 @@ import json
 import platform
 import subprocess
 import warnings
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from functools import lru_cache
 from pathlib import Path
@@ -37,13 +38,16 @@ they are read does not count either where `data_hash` stands for the bars."""
 _RECORDED_VERSIONS = ("fxai", "optuna", "torch", "numpy", "pandas")
 
 
-def open_study(storage: RDBStorage, spec: StudySpec, data_hash: str | None) -> optuna.Study:
+def open_study(
+    storage: RDBStorage, spec: StudySpec, data_hash: str | None, contents: Mapping[str, str] | None = None
+) -> optuna.Study:
     """Create the study of a spec with its fingerprint and trial 0, or load it if it means the same.
 
     Args:
         storage: the database.
         spec: what is to be studied.
         data_hash: of the bars; None where there are none, as in tests.
+        contents: instrument → what its bars are, in a line; for the message where they differ.
 
     Raises:
         StudyConflict: a study of this name exists and differs, or `load_if_exists` is false.
@@ -63,10 +67,12 @@ def open_study(storage: RDBStorage, spec: StudySpec, data_hash: str | None) -> o
                 hint="set load_if_exists: true to go on with it, or run with --new-study",
             ) from None
         study = load_study(storage, spec.study_name)
-        _check_same(study, wanted)
+        _check_same(study, wanted, contents or {})
     if "spec_fingerprint" not in study.user_attrs:
         _describe(study, spec, wanted, data_hash)
     study.set_user_attr("spec", _record(spec))  # anew each time: budget and the like may change
+    if contents:
+        study.set_user_attr("data", dict(contents))  # of the same bars: studies of an earlier version lack it
     if not study.get_trials(deepcopy=False):
         study.enqueue_trial(defaults, user_attrs={"default": True})
     return study
@@ -154,7 +160,7 @@ def check_plugins(study: optuna.Study, spec: StudySpec) -> None:
             )
 
 
-def _check_same(study: optuna.Study, wanted: dict[str, Any]) -> None:
+def _check_same(study: optuna.Study, wanted: dict[str, Any], contents: Mapping[str, str]) -> None:
     directions = [direction.name.lower() for direction in study.directions]
     found = study.user_attrs.get("spec_fingerprint")
     if found is None and study.get_trials(deepcopy=False):
@@ -162,12 +168,26 @@ def _check_same(study: optuna.Study, wanted: dict[str, Any]) -> None:
     if found is None:  # a creation that was cut short: only the directions are there
         found, wanted = {"directions": directions}, {"directions": wanted["directions"]}
     lines = differences(found, wanted)
+    if found.get("data_hash") != wanted.get("data_hash"):
+        lines = _in_words(lines, study.user_attrs.get("data"), contents)
     if lines:
         raise StudyConflict(
             f"study {study.study_name} exists and its trials cannot be compared with what the spec says now:\n"
             + "\n".join(f"  {line}" for line in lines),
             hint=_REMEDY,
         )
+
+
+def _in_words(lines: list[str], old: Mapping[str, str] | None, new: Mapping[str, str]) -> list[str]:
+    """The line of the hash replaced by one for each instrument whose bars differ, where the study has noted them."""
+    if not old:
+        return lines
+    told = [
+        f"data of {name}:\n    {old.get(name, 'absent')} in the study,\n    {new.get(name, 'absent')} now"
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name)
+    ]
+    return [*told, *(line for line in lines if not line.startswith("data_hash: "))] if told else lines
 
 
 _REMEDY = "--new-study starts a new study beside it; or choose a name with --study-name; or undo the change"

@@ -7,6 +7,7 @@ the terminal's Ctrl-C.
 from __future__ import annotations
 
 import signal
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -92,6 +93,7 @@ def run_study(
     *,
     objective: str = DEFAULT_OBJECTIVE,
     data_hash: str | None = None,
+    contents: Mapping[str, str] | None = None,
     n_workers: int = 1,
 ) -> RunOutcome:
     """Run the study of a spec until its budget is spent; a study that exists is resumed.
@@ -102,6 +104,7 @@ def run_study(
         view: is told of everything that happens.
         objective: `module:function`, imported by the workers alone.
         data_hash: of the bars, so that a resume on other bars is refused.
+        contents: instrument → what its bars are, in a line, so that the refusal says which differ.
         n_workers: processes that run trials.
 
     Raises:
@@ -113,7 +116,7 @@ def run_study(
     ensure_writable_dir(results_dir, allow_symlink=True)
     folder = ensure_writable_dir(results_dir / checked_name(spec.study_name, "study_name"))
     with study_lock(folder), opened(spec.storage, create=True) as storage:
-        study = open_study(storage, spec, data_hash)
+        study = open_study(storage, spec, data_hash, contents)
         _hold(study, folder)
         before = budget.tally(storage, study._study_id).finished
         setup = WorkerSetup(

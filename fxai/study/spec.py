@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 from fxai import defaults, yaml_strict
 from fxai.config.base import Count, Positive, Settings, Strings, as_tuple
 from fxai.config.load import find_base, merge, parse, suggest, validate
-from fxai.config.metrics import METRIC_DIRECTIONS
+from fxai.config.metrics import METRIC_DIRECTIONS, rewards_idleness
 from fxai.config.trial import TrialConfig
 from fxai.errors import ConfigError
 from fxai.secrets import has_password, redact_url
@@ -219,6 +219,12 @@ class _Reader:
             if direction != usual:
                 key = "directions" if keys.directions else "direction"
                 self.notes.append(f"{self.at(key)}: {metric} is usually {usual}d, and this study {direction}s it")
+        if len(metrics) == 1 and rewards_idleness(metrics[0], directions[0]):
+            self.notes.append(
+                f"{self.at('metric_names' if keys.metric_names else 'metric_name')}: doing nothing scores 0 in "
+                f"{metrics[0]}, which alone cannot choose a trader: write "
+                f"metric_names: [mean_reward, {metrics[0]}] and directions: [maximize, minimize]"
+            )
         return directions, metrics
 
     def _metrics(self, base: TrialConfig) -> tuple[str, ...]:

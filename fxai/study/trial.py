@@ -149,15 +149,17 @@ class TrialRun:
     def _constrain(self) -> bool:
         """Tell the sampler when an agent (almost) never trades: such a trial is best only if all others are too.
 
+        Closed trades count: to open once and hold to the end is to have decided once.
+
         Returns:
             Whether it trades enough.
         """
         least = self.spec.base.evaluation.min_trades
-        n_trades = (self.attrs.get("metrics") or {}).get("n_trades")
-        if least == 0 or n_trades is None:
+        n_closed = (self.attrs.get("metrics") or {}).get("n_closed")
+        if least == 0 or n_closed is None:
             return True
-        self.trial.set_constraint("min_trades", least - n_trades)
-        return bool(n_trades >= least)
+        self.trial.set_constraint("min_trades", least - n_closed)
+        return bool(n_closed >= least)
 
     def _prune(self, report: Report, value: float) -> bool:
         """Tell the value. A training that is over has nothing to save, and others are held against the default."""
@@ -170,9 +172,13 @@ class TrialRun:
 
         Optuna would take an infinite one as the best ever.
         """
-        if report.failure is not None:
-            return tuple(map(floor, self.spec.metric_names, self.spec.directions))
         metrics = report.metrics or {}
+        if report.failure is not None:
+            return tuple(
+                worst(floor(name, direction), metrics.get(name, floor(name, direction)))
+                for name, direction in zip(self.spec.metric_names, self.spec.directions, strict=True)
+                for worst in [min if direction == "maximize" else max]
+            )
         for name in self.spec.metric_names:
             if name not in metrics:
                 raise FxaiError(f"the objective gave no {name} at update {report.step}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -16,6 +18,7 @@ from fxai.config import TrialConfig
 from fxai.env.trading import ACCOUNT_FEATURES
 from fxai.market.data import load_market
 from fxai.market.synthetic import ar1_bars
+from fxai.market.trained_on import trained_on
 
 HOURS = 1500
 
@@ -32,11 +35,13 @@ def agent(tmp_path: Path) -> TrialConfig:
     return made(tmp_path)
 
 
-def made(folder: Path) -> TrialConfig:
-    config = small_config(data={"source": "file", "path": "a.csv", "instruments": ["EURUSD"], "timezone": "UTC"})
+def made(folder: Path, **sections: dict[str, Any]) -> TrialConfig:
+    data = {"source": "file", "path": "a.csv", "instruments": ["EURUSD"], "timezone": "UTC"}
+    config = small_config(data=data, **sections)
     (folder / "c.yaml").write_text(yaml_strict.dump(config.model_dump(mode="json")), encoding="utf-8")
     for seed in (1, 2):
-        part = load_market(config.bars, parts=("validation",)).parts[0]
+        market = load_market(config.bars, parts=("validation",))
+        part = market.parts[0]
         policy = Policy(
             config.model,
             n_features=part.features_NF.shape[1],
@@ -46,9 +51,18 @@ def made(folder: Path) -> TrialConfig:
             device=torch.device("cpu"),
         )
         policy.weights_PN.mul_(4.0)
-        levels = config.env.position_levels
-        save_weights(folder / f"w{seed}", policy, 0, feature_names=part.feature_names, levels=levels)
+        meaning = {"levels": config.env.position_levels, "trained_on": trained_on(market)}
+        save_weights(folder / f"w{seed}", policy, 0, feature_names=part.feature_names, **meaning)
     return config
+
+
+def grown(tmp_path: Path, hours: int) -> None:
+    """The config's file, now of another length, its common bars the same."""
+    ar1_bars(max(hours, HOURS), 0.1).iloc[:hours].to_csv(tmp_path / "a.csv")
+
+
+def one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def backtest(*words: str) -> int:
@@ -57,15 +71,16 @@ def backtest(*words: str) -> int:
 
 def test_the_page_stands_beside_the_weights_and_the_list_is_complete(agent, tmp_path, capsys):
     assert backtest("--csv", "out/trades.csv") == 0
-    said = capsys.readouterr().out
+    said = one_line(capsys.readouterr().out)
     page = (tmp_path / "backtest.html").read_text(encoding="utf-8")
     trades = pd.read_csv(tmp_path / "out" / "trades.csv")
     assert len(trades) > 5
     assert f"wrote out/trades.csv: {len(trades)} trades" in said
     assert f"<span>trades</span><b>{len(trades)}</b>" in page
     assert set(trades["instrument"]) == {"EURUSD"}
-    assert "no evidence of an edge" in page
-    assert "no evidence of an edge" in said
+    for text in (page, said):
+        assert "Backtest on validation bars" in text
+        assert "no evidence of an edge. The test bars stay sealed." in text
     # the trades' money is the account's: total return as the page has it, to its hundredth of a per cent
     total = 100 * trades["pnl"].sum() / agent.env.initial_capital
     assert f"<span>total return</span><b>{total:.2f}%</b>" in page
@@ -98,12 +113,12 @@ def test_newer_bars_are_walked_and_said_to_be_new(agent, tmp_path, capsys):
     assert "new.csv: 28 of 328 bars lie in the time of the sealed test" in said
     # 1,500 hours from 2000-01-03 end on 2000-03-05 at 11:00
     assert "--from 2000-03-06 walks the newer bars only" in said
-    assert not (tmp_path / "backtest.html").exists()
+    assert not (tmp_path / "backtest_new.html").exists()
 
     assert backtest("--bars", "new.csv", "--from", "2000-03-06", "--csv", "t.csv") == 0
     said = capsys.readouterr().out
     assert "All of these bars are newer" in said
-    page = (tmp_path / "backtest.html").read_text(encoding="utf-8")
+    page = (tmp_path / "backtest_new.html").read_text(encoding="utf-8")
     assert "<title>Backtest on new.csv</title>" in page
     assert pd.read_csv("t.csv")["entry_time"].min() >= "2000-03-06T00:00:00Z"
 
@@ -113,7 +128,7 @@ def test_the_sealed_test_is_opened_only_aloud(agent, tmp_path, capsys):
     assert "--include-sealed opens it" in capsys.readouterr().err
     assert backtest("--bars", "a.csv", "--include-sealed") == 0
     said = " ".join(capsys.readouterr().out.split())
-    page = (tmp_path / "backtest.html").read_text(encoding="utf-8")
+    page = (tmp_path / "backtest_a.html").read_text(encoding="utf-8")
     for text in (said, page):
         assert "lie in the time of the sealed test" in text
         assert "is no longer tested by it" in text
@@ -134,12 +149,102 @@ def test_another_instrument_is_no_seal_but_a_note(agent, tmp_path, capsys):
     assert set(pd.read_csv("t.csv")["instrument"]) == {"GBPUSD"}
 
 
-def test_own_bars_that_are_gone_are_told(agent, tmp_path, capsys):
+@pytest.mark.parametrize("name", ["EURUSD.", "eurusd"])
+def test_another_name_for_the_same_prices_opens_no_seal(agent, tmp_path, capsys, name):
+    # another broker's quotes: 2 bp higher
+    bars = pd.read_csv(tmp_path / "a.csv", index_col=0)
+    (bars * 1.0002).to_csv(tmp_path / "b.csv")
+    assert backtest("--bars", "b.csv", "--instrument", name) == 2
+    assert "lie in the time of the sealed test" in one_line(capsys.readouterr().err)
+    assert backtest("--bars", "b.csv", "--instrument", name, "--include-sealed") == 0
+    said = one_line(capsys.readouterr().out)
+    assert f"{name} is the config's EURUSD: their closes at common times differ by at most 5 bp" in said
+    assert "It is another instrument" not in said
+
+
+def test_another_name_that_prices_cannot_tell_is_told(agent, tmp_path, capsys):
+    # 40 common hours are fewer than 50: the config's file ends 40 hours after the other begins
+    ar1_bars(HOURS, 0.1).iloc[HOURS - 400 :].to_csv(tmp_path / "b.csv")
+    grown(tmp_path, HOURS - 360)
+    assert backtest("--bars", "b.csv", "--instrument", "X") == 0
+    said = one_line(capsys.readouterr().out)
+    assert "Fewer than 50 bars have the time of one of the config's own, so it is unknown whether X is one" in said
+
+
+def test_own_bars_that_are_gone_do_not_hide_what_the_weights_know(agent, tmp_path, capsys):
     newer(tmp_path)
     (tmp_path / "a.csv").unlink()
-    assert backtest("--bars", "new.csv") == 0
+    assert backtest("--bars", "new.csv") == 2
+    assert "new.csv: 28 of 328 bars lie in the time of the sealed test" in one_line(capsys.readouterr().err)
+    assert backtest("--bars", "new.csv", "--instrument", "X") == 0
+    page = (tmp_path / "backtest_new.html").read_text(encoding="utf-8")
+    assert "so it is unknown whether X is one of its instruments by another name" in page
+
+
+def test_a_file_that_has_grown_does_not_move_the_seal(tmp_path, capsys):
+    # Of 1,200 hours the last part begins after 0.85 · 1,199 = 1,019.15: hours 1,020 to 1,199 are sealed. Of 1,500
+    # hours validation begins after 0.7 · 1,499 = 1,049.3 and ends before 0.85 · 1,499 = 1,274.15. The warm-up is 8
+    # bars: it trades in hours 1,058 to 1,274 less those purged, of which 1,199 − 1,057 = 142 are sealed
+    grown(tmp_path, 1200)
+    purged = made(tmp_path).bars.split.purge_bars
+    grown(tmp_path, HOURS)
+    many = 1274 - 1057 - purged
+    assert backtest() == 2
+    said = one_line(capsys.readouterr().err)
+    # 1,020 hours are 42 days and 12 hours after 2000-01-03; 1,199 hours 49 days and 23 hours
+    assert f"142 of {many} bars lie in the time of the sealed test, 2000-02-14 12:00:00 to 2000-02-21 23:00:00" in said
+    assert "the config's bars have changed since the training" in said
+    assert not (tmp_path / "backtest.html").exists()
+
+    assert backtest("--include-sealed") == 0
+    said = one_line(capsys.readouterr().out)
     page = (tmp_path / "backtest.html").read_text(encoding="utf-8")
-    assert "it is unknown whether these bars lie in the time" in page
+    for text in (said, page.replace("&#x27;", "'")):
+        assert "The config's bars are not those that this agent was trained with" in text
+        assert (
+            f"Of the {many} bars walked, 0 lie in the time of its training, 0 in that of the validation that chose it, "
+            f"142 in that of its sealed test; {many - 142} are newer and 0 older."
+        ) in text
+        assert "no evidence of an edge" not in text
+        assert "stay sealed" not in text
+
+
+def test_a_file_that_has_shrunk_is_said_to_be_the_training(agent, tmp_path, capsys):
+    # of 1,000 hours validation begins after 699.3 and ends before 849.15: all of it was training, which ended at 1,049
+    grown(tmp_path, 1000)
+    assert backtest() == 0
+    said = one_line(capsys.readouterr().out)
+    many = 849 - 707 - agent.bars.split.purge_bars
+    assert f"{many} of {many} bars lie in the time that the agent was trained in" in said
+    assert f"Of the {many} bars walked, {many} lie in the time of its training" in said
+    assert "Backtest on the bars of the config as it is today" in said
+    assert "no evidence of an edge" not in said
+
+
+def test_a_default_of_other_bars_is_told(tmp_path, capsys):
+    grown(tmp_path, 1000)
+    made(tmp_path)
+    (tmp_path / "w2").rename(tmp_path / "old")
+    grown(tmp_path, HOURS)
+    made(tmp_path)
+    assert backtest("--default", "w2") == 0
+    assert "The default was trained with other bars" not in one_line(capsys.readouterr().out)
+    assert backtest("--default", "old") == 0
+    # its bars end before the validation of these begins
+    said = one_line(capsys.readouterr().out)
+    assert "The default was trained with other bars than the agent." in said
+    assert "0 in that of its sealed test" in said
+
+
+def test_who_was_stopped_and_when_is_told(agent, tmp_path, capsys):
+    config = made(tmp_path, env={"leverage": 20.0, "max_drawdown": 0.02, "early_stop_loss_threshold": 0.5})
+    assert backtest() == 0
+    said = one_line(capsys.readouterr().out)
+    page = (tmp_path / "backtest.html").read_text(encoding="utf-8")
+    assert re.search(r"Stopped: agent, at 2000-02-\d\d.* UTC, bar \d+ of \d+\.", said)
+    assert "A stopped account holds nothing for the rest of the time" in said
+    assert f"buy and hold ({config.env.leverage:g}×)" in page
+    assert '<p class="warning">Stopped: agent, at 2000-02-' in page
 
 
 def test_bars_are_read_as_the_config_says_or_as_set(agent, tmp_path, capsys):
@@ -156,7 +261,6 @@ def test_bars_are_read_as_the_config_says_or_as_set(agent, tmp_path, capsys):
     ("words", "message"),
     [
         (["--from", "2000-03-06"], "--from says how a file of bars is walked"),
-        (["--include-sealed"], "--include-sealed says how"),
         (["--bars", "none.csv"], "none.csv: there is no such file"),
         (["--bars", "a.csv", "--set", "env.spread_bp=0"], "is no setting of data"),
         (["--bars", "a.csv", "--set", "data.timezone"], "is no setting of data"),
@@ -186,7 +290,7 @@ def test_a_day_that_is_none_is_refused(agent, capsys, day):
     assert "must be a day of the calendar" in capsys.readouterr().err
 
 
-def test_several_instruments_ask_which_the_file_holds(tmp_path, capsys):
+def test_several_instruments_ask_which_the_file_holds(agent, tmp_path, capsys):
     config = small_config()
     (tmp_path / "c.yaml").write_text(yaml_strict.dump(config.model_dump(mode="json")), encoding="utf-8")
     assert backtest("--bars", "a.csv") == 2
@@ -205,3 +309,10 @@ def test_a_gymnasium_environment_has_nothing_to_backtest(capsys):
     config = Path(__file__).parents[2] / "config" / "base" / "cartpole.yaml"
     assert cli.main(["backtest", "--config", str(config), "--weights", "w1"]) == 2
     assert "env.gym_id CartPole-v1 has no bars, trades or costs to backtest" in capsys.readouterr().err
+
+
+def test_weights_of_another_model_than_the_configs_are_refused(agent, tmp_path, capsys):
+    config = small_config(data=made(tmp_path).bars.model_dump(mode="json"), model={"head_width": 16})
+    (tmp_path / "c.yaml").write_text(yaml_strict.dump(config.model_dump(mode="json")), encoding="utf-8")
+    assert backtest() == 2
+    assert "trained with model.head_width 8; the config has 16" in one_line(capsys.readouterr().err)

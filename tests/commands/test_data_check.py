@@ -135,7 +135,7 @@ def test_figures_are_of_the_rows_without_defects(tmp_path: Path, capsys: pytest.
     assert "rows 3,000; what follows is of the 2,999 without defects, in order of time" in " ".join(text.split())
     assert "timeframe      1 hour" in text
     assert f"{path}:101: close is 0" in text
-    assert "split" not in text
+    assert "\nsplit\n" not in text
 
 
 def test_a_file_that_cannot_be_read_does_not_hide_the_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -157,7 +157,7 @@ def test_options_are_those_of_the_data_section(tmp_path: Path, capsys: pytest.Ca
     code, text = check(capsys, *words)
     assert code == 2
     assert "defect: time goes back in 2 rows" in text
-    assert "data.sort: true" in text
+    assert "hint: --sort sorts the rows by time" in text  # in a config it is data.sort: true
     code, text = check(capsys, *words, "--sort")
     assert code == 0
     assert "bars           3 from 2024-01-01 to 2024-01-03 UTC" in text
@@ -214,10 +214,22 @@ def test_too_few_bars_for_the_defaults_are_a_note(tmp_path: Path, capsys: pytest
 
 def test_instruments_that_do_not_go_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     hourly(tmp_path / "AAA.csv")
-    hourly(tmp_path / "BBB.csv", volume=1)
+    hourly(tmp_path / "BBB.csv", spread=1e-4)
     code, text = check(capsys, "--config", config(tmp_path, "[AAA, BBB]"))
     assert code == 2
-    assert "AAA and BBB differ: only BBB has volume" in text
+    assert "AAA and BBB differ: only BBB has spread_close_bp" in text
+
+
+def test_settings_are_named_as_options_where_there_is_no_config(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = hourly(tmp_path / "AAA.csv")
+    _, text = check(capsys, path)
+    assert "hint: set --timezone to the zone of the file's times" in " ".join(text.split())
+    path.write_text("time;close\n2024-01-01;1,5\n")
+    _, text = check(capsys, path, "--timezone", "UTC")
+    assert "hint: set --decimal ','" in text
+    (tmp_path / "c.yaml").write_text(f"data: {{source: file, path: {path}, instruments: [AAA], timezone: UTC}}\n")
+    _, text = check(capsys, "--config", tmp_path / "c.yaml")
+    assert "hint: set data.decimal: ','" in text
 
 
 def test_the_bundled_rates(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -255,6 +267,72 @@ def test_files_with_one_row_or_two(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "a has 2 bars, and features alone look back 64" in " ".join(text.split())
 
 
+def test_prices_of_the_sealed_test_are_not_looked_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    # 0.85 · 2,999 steps are 2,549.15 hours, 106 days and 5 hours after 1 January 00:00: row 2,550 is the first sealed
+    path = hourly(tmp_path / "a.csv", spread=1e-4, volume=7)
+    code, before = check(capsys, path, "--timezone", "UTC")
+    assert code == 0
+    line = (
+        "prices what follows is of the 2,550 bars before 2024-04-16 05:09, where the sealed test of the default split "
+    )
+    assert f"{line}begins" in " ".join(before.split())
+    frame = pd.read_csv(path)
+    wild = frame.copy()
+    late = wild.index >= 2550
+    for column in ("open", "high", "low", "close"):
+        wild.loc[late, column] = np.where(np.arange(450) % 2, 3.0, 1.0)
+    wild.loc[late, ["spread", "volume"]] = [0.05, 0]
+    wild.to_csv(path, index=False)
+    assert check(capsys, path, "--timezone", "UTC") == (code, before)
+    # one row earlier is validation, and a defect of a sealed bar is told
+    wild.loc[2549, ["open", "high", "low", "close"]] = 3.0
+    wild.to_csv(path, index=False)
+    assert "2024-04-16 05:00 (line 2551)" in check(capsys, path, "--timezone", "UTC")[1]
+    frame.loc[2999, "close"] = -1.0
+    frame.to_csv(path, index=False)
+    code, text = check(capsys, path, "--timezone", "UTC")
+    assert (code, f"{path}:3001: close is -1" in text) == (2, True)
+
+
+def test_the_sealed_test_of_a_config(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    # AAA has the hours 0 … 2,999, BBB 0 … 999; half of the time that either has, from 1,499.5 on, is sealed for both
+    hourly(tmp_path / "AAA.csv")
+    hourly(tmp_path / "BBB.csv", n=1000)
+    split = "split: {validation: 0.1, test: 0.49}"
+    path = config(tmp_path, "[AAA, BBB]")
+    path.write_text(path.read_text().replace("timezone: UTC", f"timezone: UTC, {split}"))
+    _, text = check(capsys, "--config", path)
+    # 0.51 · 2,999 hours are 1,529.49: 63 days, 17 hours and 29 minutes after 1 January
+    words = " ".join(text.split())
+    assert "what follows is of the 1,530 bars before 2024-03-04 17:29, where the sealed test of this config" in words
+    assert words.count("what follows is of the") == 1  # all of BBB lies before
+    # of what comes after `end` nothing is in the study, and nothing is told of its prices
+    path.write_text(path.read_text().replace("timezone: UTC", "timezone: UTC, end: 2024-01-31"))
+    _, text = check(capsys, "--config", path)
+    # until 31 January 23:00, hour 743: 0.51 · 743 = 378.93
+    words = " ".join(text.split())
+    assert words.count("what follows is of the 379 bars before 2024-01-16 18:55, where") == 2
+
+
+def test_a_hole_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    # the hours of 100 days from row 1,000 on are left out: from 11 February 15:00 to 21 May 16:00
+    path = hourly(tmp_path / "a.csv", n=6000)
+    frame = pd.read_csv(path).drop(index=range(1000, 3400))
+    frame.to_csv(path, index=False)
+    code, text = check(capsys, path, "--timezone", "UTC")
+    assert code == 0
+    words = " ".join(text.split())
+    assert "bars per year 8,766, by which metrics are annualised" in words
+    assert (
+        "warning data are missing: no bars for 100 days from 2024-02-11 15:00:00 to 2024-05-21 16:00:00 UTC; "
+        "bars per year, by which metrics are annualised, leave that time out"
+    ) in words
+    assert "1 other gap, the longest 100 days after 2024-02-11 15:00 (line 1001); 2,400 bars would fill them" in words
+    assert "  no defects, but 1 hole in the data: see the warning" in text
+    assert "ok: no defects" not in text
+    assert text.endswith("1 file checked: no defects, but holes in 1\n")
+
+
 def test_outliers_are_listed_with_time_and_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     # bar 1,000 is on line 1,002, 41 days and 16 hours after the start; tenfold and back is a spike
     path = hourly(tmp_path / "a.csv")
@@ -287,6 +365,6 @@ def test_flat_and_volume_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str
         frame.loc[row, ["open", "high", "low", "close"]] = frame["close"][row]
     frame.to_csv(path, index=False)
     _, text = check(capsys, path, "--timezone", "UTC")
-    # rows 10, 11 and 50 of 3,000 are 0.1%; row 10 is line 12, 10:00
-    assert "3 (0.1%), at most 2 in a row, from 2024-01-01 10:00 (line 12)" in " ".join(text.split())
+    # 3 rows of 2,550, those before the sealed test, are 0.1176%; row 10 is line 12, 10:00
+    assert "3 (0.1176%), at most 2 in a row, from 2024-01-01 10:00 (line 12)" in " ".join(text.split())
     assert "volume         0 in every bar, so it is no feature" in text

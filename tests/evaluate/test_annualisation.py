@@ -13,6 +13,7 @@ from fxai.config import TrialConfig
 from fxai.env.trading import ACCOUNT_FEATURES
 from fxai.evaluate.backtest import backtest
 from fxai.evaluate.metrics import measure
+from fxai.evaluate.validation import Evaluator
 from fxai.market.synthetic import ar1_bars, market_from_bars
 
 
@@ -49,3 +50,37 @@ def test_each_instrument_by_its_own_calendar():
     assert unknown.instrument_metrics("buy and hold")["WEEK"]["sharpe"] == pytest.approx(
         measure(run.paths["buy and hold"][1], market.bars_per_year)["sharpe"]
     )
+
+
+def test_each_instruments_episodes_by_its_own_calendar():
+    hours = ar1_bars(5000, 0.0).index
+    week = ar1_bars(3000, 0.1, sigma=1e-3).set_axis(hours[hours.day_of_week < 5][:3000])
+    market = market_from_bars({"ALWAYS": ar1_bars(4200, 0.1, sigma=1e-3), "WEEK": week})  # both last 25 weeks
+    part = market.validation
+    assert part is not None
+    own = TrialConfig.model_validate({
+        "data": {"source": "file", "path": "{instrument}", "instruments": ["ALWAYS", "WEEK"], "timezone": "UTC"},
+        "env": {"max_episode_steps": 128, "spread_bp": 0.0},
+        "model": {"window": 8, "d_model": 8, "n_heads": 2, "n_layers": 1, "head_width": 8},
+        "training": {"eval_episodes": 4},
+        "evaluation": {"warmup_bars": 8},
+    })  # fmt: skip
+    policy = Policy(
+        own.model,
+        n_features=len(part.feature_names),
+        n_account=len(ACCOUNT_FEATURES),
+        n_actions=len(own.env.position_levels),
+        generators=[torch.Generator().manual_seed(0)],
+        device=torch.device("cpu"),
+    )
+    with torch.no_grad():
+        policy.parameters["head.out.bias"][:, 4] = 50.0  # always long
+    evaluate = Evaluator(own, part, market.bars_per_year)
+    evaluate(policy)
+    (each,) = evaluate.by_instrument()
+    (paths,) = evaluate.paths(policy)
+    for place, name in enumerate(part.instruments):
+        episodes = paths.episodes(np.array([2 * place, 2 * place + 1]))
+        expected = measure(episodes, 1.0)["sharpe"] * np.sqrt(part.bars_per_year_I[place])
+        assert each[name]["sharpe"] == pytest.approx(expected)
+        assert expected != 0

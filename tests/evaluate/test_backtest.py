@@ -14,9 +14,9 @@ from fxai.config import TrialConfig
 from fxai.env.rewards import RewardFunction
 from fxai.env.trading import ACCOUNT_FEATURES, TradingEnv
 from fxai.evaluate import episodes
-from fxai.evaluate.backtest import AGENT, DEFAULT, Backtest, backtest
+from fxai.evaluate.backtest import AGENT, DEFAULT, Backtest, backtest, merge
 from fxai.evaluate.episodes import run_policy
-from fxai.evaluate.metrics import Paths
+from fxai.evaluate.metrics import Paths, measure
 
 CPU = torch.device("cpu")
 WINDOW = 8
@@ -94,8 +94,49 @@ def test_the_default_agent_stands_beside_the_agent():
 
 def test_random_traders_turn_over_what_the_agent_does():
     run = walked()
-    # one random trader of three instruments over 290 bars each: its draws alone move its turnover by some 8%
-    assert run.metrics("random")["turnover"] == pytest.approx(run.metrics(AGENT)["turnover"], rel=0.25)
+    # 20 random traders of three instruments over 242 bars or more each
+    assert len(run.draws) == 20
+    assert run.metrics("random")["turnover"] == pytest.approx(run.metrics(AGENT)["turnover"], rel=0.06)
+
+
+def test_numbers_of_random_are_means_of_all_traders_and_its_curve_is_the_median():
+    run = walked()
+    each = [measure(merge(draw), 6000.0) for draw in run.draws]
+    found = run.metrics("random")
+    for name in ("n_trades", "total_return", "turnover", "costs"):
+        assert found[name] == pytest.approx(np.mean([own[name] for own in each]))
+    gains = sorted(own["total_return"] for own in each)
+    # of 20 the upper of the two in the middle
+    assert measure(merge(run.paths["random"]), 6000.0)["total_return"] == gains[10]
+    assert gains[0] < gains[10] < gains[-1]
+
+
+def test_costs_of_random_are_means_of_all_traders_as_the_metric_is():
+    run = walked(commission_bp=1.0)
+    for name in run.paths:
+        assert sum(run.cost_shares(name).values()) == pytest.approx(run.metrics(name)["costs"], rel=1e-9, abs=1e-12)
+
+
+def test_stops_are_told_with_their_bar():
+    run = walked(max_drawdown=0.05)
+    stops = run.stops(AGENT)
+    assert [stop.instrument for stop in stops] == ["PAIR0", "PAIR1", "PAIR2"]
+    for i, stop in enumerate(stops):
+        (equity,) = run.paths[AGENT][i].equity_ET
+        # the first close that is 5% below the peak, before what closing pays
+        assert stop.bar == run.paths[AGENT][i].length_E[0]
+        assert stop.bars == LENGTHS[i] - WINDOW == len(equity) - 1
+        assert stop.time_ns == run.time_I[i][stop.bar]
+        assert not stop.margin_called
+        assert 1 - equity[stop.bar] / equity[: stop.bar + 1].max() >= 0.05
+        assert (1 - equity[: stop.bar] / np.maximum.accumulate(equity[: stop.bar]) < 0.05).all()
+        assert set(equity[stop.bar :]) == {equity[-1]}
+    assert run.stops("do nothing") == []
+
+
+def test_a_margin_call_is_told():
+    run = walked(leverage=20.0, maintenance_margin=0.04, max_drawdown=1.0, early_stop_loss_threshold=1.0)
+    assert any(stop.margin_called for stop in run.stops(AGENT))
 
 
 def test_every_curve_reconciles_with_its_trades():

@@ -17,7 +17,7 @@ from fxai.env.rewards import RewardFunction
 from fxai.env.trading import TradingEnv
 from fxai.evaluate import hindsight as module
 from fxai.evaluate.episodes import run_tape
-from fxai.evaluate.hindsight import Course, Optimum, _exact, _linear, course_of, hindsight
+from fxai.evaluate.hindsight import Course, Optimum, _exact, _linear, course_of, hindsight, smaller
 from fxai.market.data import MarketPart
 
 CPU = torch.device("cpu")
@@ -183,3 +183,47 @@ def test_episodes_do_not_touch_each_other(monkeypatch):
     apart = hindsight(env, rows, 50)
     np.testing.assert_array_equal(together.action_ET, apart.action_ET)
     np.testing.assert_array_equal(together.growth_E, apart.growth_E)
+
+
+def test_with_fewer_levels_it_is_the_optimum_among_those():
+    part, config = make_part([60], seed=3, volatility=0.01), rules(position_levels=[-1.0, -0.4, 0.0, 0.5])
+    env, rows = TradingEnv(part, [config], CPU), torch.tensor([5, 21])
+    first, second = smaller(env, rows, 6)
+    for tapes, allowed in ((first, [1, 2, 3]), (second, [1, 2])):
+        assert np.isin(tapes, allowed).all()
+        every = torch.tensor(list(itertools.product(allowed, repeat=6)))  # 3^6 = 729 and 2^6 = 64 tapes
+        for tape, row in zip(tapes, rows.tolist(), strict=True):
+            best = growths(part, config, row, every).max()
+            assert growths(part, config, row, torch.as_tensor(tape[None]))[0] == pytest.approx(best, rel=1e-12)
+
+
+def test_with_stops_it_is_the_optimum_where_its_replay_is_not_stopped_and_none_elsewhere():
+    # leverage 5, 1% a bar, stopped 1% below the peak: of all 5^5 tapes, those that are never stopped end no higher
+    # than a replay that is not stopped either; where it is stopped, some end higher
+    levels = [-1.0, -0.5, 0.0, 0.5, 1.0]
+    config = rules(position_levels=levels, leverage=5.0, max_drawdown=0.01)
+    part = make_part([120], seed=11, volatility=0.01)
+    env, reward = TradingEnv(part, [config], CPU), RewardFunction([config.reward], CPU)
+    tapes, beaten, kept = torch.tensor(list(itertools.product(range(5), repeat=5))), 0, 0
+    for row in range(5, 105, 9):
+        found = hindsight(env, torch.tensor([row]), 5)
+        mine = run_tape(env, torch.tensor([row]), torch.as_tensor(found.action_ET), reward)
+        every = run_tape(env, torch.full((len(tapes),), row), tapes, reward)
+        best = every.equity_ET[~every.stopped_E, -1].max()
+        if mine.stopped_E[0]:
+            beaten += bool(best > mine.equity_ET[0, -1])
+        else:
+            assert best <= mine.equity_ET[0, -1] * (1 + 1e-12)
+            kept += 1
+    assert beaten >= 1
+    assert kept >= 1
+
+
+def test_a_search_that_would_take_too_long_is_the_linear_one(monkeypatch):
+    part, config = make_part([60], seed=3), rules(spread_bp=2.0)
+    course = course_of(TradingEnv(part, [config], CPU), torch.tensor([5, 21]), 30)
+    assert module._search(course).exact_E.all()
+    # 2 episodes × 30² fills × 3² levels × 4 labels
+    monkeypatch.setattr(module, "MOST_WORK", 2 * 900 * 9 * 4 - 1)
+    assert not module._search(course).exact_E.any()
+    np.testing.assert_array_equal(module._search(course).action_ET, _linear(course).action_ET)

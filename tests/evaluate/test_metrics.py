@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from fxai.config.metrics import FLOOR, METRIC_DIRECTIONS, METRIC_NAMES, RATIO_CAP, WORST, floor
+from fxai.config.metrics import FLOOR, METRIC_DIRECTIONS, METRIC_NAMES, RATIO_CAP, WORST, floor, rewards_idleness
 from fxai.evaluate.metrics import Paths, drawdowns, measure, ratio
 
 
@@ -32,10 +32,11 @@ def paths(equity: list[list[float]], **columns: object) -> Paths:
         "closed_ET": zero > 0,
         "closed_gain_ET": zero,
         "closed_bars_ET": zero,
-        "open_gain_E": np.zeros(episodes),
-        "open_bars_E": np.zeros(episodes),
-        "open_E": np.zeros(episodes, dtype=bool),
+        "last_gain_E": np.zeros(episodes),
+        "last_bars_E": np.zeros(episodes),
+        "last_E": np.zeros(episodes, dtype=bool),
         "length_E": np.full(episodes, steps),
+        "steps_E": np.full(episodes, steps),
         "stopped_E": np.zeros(episodes, dtype=bool),
     }
     return Paths(**{**base, **{name: np.asarray(value) for name, value in columns.items()}})
@@ -70,8 +71,8 @@ def test_growth_a_year_by_hand():
         ([100, 120, 110, 90, 100, 120, 119, 125], 7, 4),
         # never back: from the peak at bar 1 to the end at bar 4
         ([100, 120, 110, 90, 100], 4, 3),
-        # stopped at bar 2, where the episode ends; what follows never happened
-        ([100, 120, 50, 50, 50], 2, 1),
+        # stopped at bar 2: nothing is held any more, so it is never back, from bar 1 to the end at bar 4
+        ([100, 120, 50, 50, 50], 2, 3),
         # a peak reached twice: the fall begins at the second time
         ([100, 120, 120, 90], 3, 1),
         ([100, 101, 102], 2, 0),
@@ -105,9 +106,9 @@ def test_trades_by_hand():
             closed_ET=[[True, True, False]],
             closed_gain_ET=[[0.03, -0.01, 0.0]],
             closed_bars_ET=[[4, 2, 0]],
-            open_gain_E=[0.01],
-            open_bars_E=[3],
-            open_E=[True],
+            last_gain_E=[0.01],
+            last_bars_E=[3],
+            last_E=[True],
             opened_ET=[[True, True, True]],
             traded_ET=[[1.0, 2.0, 0.0]],
         ),
@@ -118,6 +119,7 @@ def test_trades_by_hand():
     assert got["expectancy"] == pytest.approx(0.01)
     assert got["holding_bars"] == pytest.approx(3.0)
     assert got["n_trades"] == 3
+    assert got["n_closed"] == 2
     assert got["turnover"] == pytest.approx(1.0)
 
 
@@ -130,11 +132,79 @@ def test_rewards_are_summed_per_episode_and_averaged():
     assert got["mean_shaped_reward"] == 2.0
 
 
-def test_an_ended_episode_counts_only_its_bars():
-    # the second bar never happened: one return of −50%, whose deviation is undefined, so the ratio hits its floor
-    got = measure(paths([[100, 50, 50]], length_E=[1], traded_ET=[[1.0, 0.0]]), 252)
-    assert got["turnover"] == 1.0
-    assert got["sharpe"] == -RATIO_CAP
+def test_after_a_stop_returns_are_0_and_nothing_is_traded():
+    # stopped at bar 1: −50%, 0, 0, 0. mean −12.5%, std √((0.375² + 3·0.125²)/3) = 0.25; downside √(0.25/4) = 0.25.
+    # Four bars are a year: the account is worth half, cagr −50%, as total_return says; calmar −0.5/0.5
+    stopped = paths([[100, 50, 50, 50, 50]], length_E=[1], stopped_E=[True], traded_ET=[[1.0, 0, 0, 0]])
+    got = measure(stopped, 4)
+    assert got["sharpe"] == pytest.approx(-0.125 / 0.25 * 2)
+    assert got["sortino"] == pytest.approx(-0.125 / 0.25 * 2)
+    assert got["cagr"] == pytest.approx(-0.5) == got["total_return"]
+    assert got["calmar"] == pytest.approx(-1.0)
+    assert got["turnover"] == 1.0  # per bar until the stop
+    assert got["stopped"] == 1.0
+
+
+def test_an_early_stop_is_not_annualised_over_the_bars_it_lived():
+    # −1.41% after 415 of 10,852 bars, 1.74 years of 6,237: a loss of 0.81% a year, not of 19%
+    equity = np.full(10_853, 98.59)
+    equity[:415] = 100.0
+    got = measure(paths([equity.tolist()], length_E=[415], stopped_E=[True]), 6237)
+    assert got["total_return"] == pytest.approx(-0.0141)
+    assert got["cagr"] == pytest.approx(0.9859 ** (6237 / 10_852) - 1)
+    assert got["cagr"] == pytest.approx(-0.0081, abs=1e-4)
+
+
+def test_an_episode_of_fewer_bars_counts_only_those():
+    # two episodes side by side, the second one bar long: returns 10%, 10%, −5%; what is padded is no bar
+    got = measure(paths([[100, 110, 121], [100, 95, 95]], length_E=[2, 1], steps_E=[2, 1]), 1)
+    # mean 5%, deviations 5, 5, −10: √(150/2) = 8.66025%
+    assert got["sharpe"] == pytest.approx(0.05 / 0.0866025, rel=1e-6)
+    assert got["stopped"] == 0.0
+
+
+def test_the_share_of_stopped_episodes():
+    assert measure(paths([[1, 1]] * 4, stopped_E=[True, False, False, False]), 1)["stopped"] == 0.25
+
+
+def test_a_trade_at_the_fill_and_one_closed_by_the_stop_both_count():
+    # +10% at the fill of bar 2, and the short taken there is stopped at its close with −100%: one of two won,
+    # 0.1/1, (0.1 − 1)/2, bars (1 + 1)/2
+    got = measure(
+        paths(
+            [[100, 110, 0, 0]],
+            opened_ET=[[True, True, False]],
+            closed_ET=[[False, True, False]],
+            closed_gain_ET=[[0, 0.1, 0]],
+            closed_bars_ET=[[0, 1, 0]],
+            last_gain_E=[-1.0],
+            last_bars_E=[1],
+            last_E=[True],
+            stopped_E=[True],
+            length_E=[2],
+        ),
+        252,
+    )
+    assert (got["n_trades"], got["n_closed"], got["win_rate"]) == (2, 2, 0.5)
+    assert got["profit_factor"] == pytest.approx(0.1)
+    assert got["expectancy"] == pytest.approx(-0.45)
+    assert got["holding_bars"] == 1.0
+
+
+def test_one_total_loss_among_episodes_laid_end_to_end_is_a_total_loss():
+    # 27 years without a trade and one in which all is lost: nothing is left to grow again
+    equity = np.full((28, 253), 1e4)
+    equity[0, 1:] = 0.0
+    length = np.where(np.arange(28) == 0, 1, 252)
+    got = measure(paths(equity.tolist(), length_E=length, stopped_E=length == 1), 252)
+    assert got["cagr"] == -1.0
+    assert got["calmar"] == -1.0
+
+
+def test_growth_beyond_the_cap_is_the_cap():
+    # doubled in a bar of 252: 2^252 − 1; and 2^(252/40) − 1 = 77.8 is below it
+    assert measure(paths([[100, 200]]), 252)["cagr"] == pytest.approx(RATIO_CAP)
+    assert measure(paths([[100, 200] + [200] * 39]), 252)["cagr"] == pytest.approx(2 ** (252 / 40) - 1)
 
 
 @pytest.mark.parametrize(
@@ -176,8 +246,8 @@ def test_an_account_that_lost_everything_is_defined():
     got = measure(paths([[100, 0, 0]], length_E=[1]), 252)
     assert got["total_return"] == -1.0
     assert got["max_drawdown"] == 1.0
-    assert got["max_drawdown_bars"] == 1.0
-    assert got["cagr"] == pytest.approx(-1.0)
+    assert got["max_drawdown_bars"] == 2.0
+    assert got["cagr"] == -1.0
 
 
 @st.composite
@@ -205,10 +275,11 @@ def any_paths(draw: st.DrawFn) -> Paths:
         closed_ET=either((2, 8)),
         closed_gain_ET=some(-1.0, 2.0**30),
         closed_bars_ET=some(0.0, 64.0),
-        open_gain_E=some(-1.0, 2.0**30, (2,)),
-        open_bars_E=some(0.0, 64.0, (2,)),
-        open_E=either((2,)),
+        last_gain_E=some(-1.0, 2.0**30, (2,)),
+        last_bars_E=some(0.0, 64.0, (2,)),
+        last_E=either((2,)),
         length_E=length,
+        stopped_E=either((2,)),
     )
 
 
@@ -221,8 +292,26 @@ def test_every_metric_is_finite_and_within_its_bounds_for_every_path(anything):
         low, high = WORST[name]
         if "reward" not in name:  # theirs is what a diverged training is told, far below any account
             assert low - 1e-9 <= value, name
-        if "reward" not in name and name not in ("total_return", "cagr"):  # a gain has no upper bound
+        if "reward" not in name and name != "total_return":  # a gain has no upper bound
             assert value <= high + 1e-9, name
+
+
+@pytest.mark.parametrize(
+    ("metric", "direction", "idle"),
+    [
+        ("turnover", "minimize", True),
+        ("stopped", "minimize", True),
+        ("holding_bars", "minimize", True),
+        ("holding_bars", "maximize", False),
+        ("sharpe", "minimize", False),
+        ("mean_reward", "maximize", False),
+    ],
+)
+def test_metrics_that_alone_would_choose_an_agent_that_does_nothing(metric, direction, idle):
+    assert rewards_idleness(metric, direction) is idle
+    # what is told of them is true: an account that stays flat has 0, and nothing that is minimised is left out
+    assert not idle or measure(paths([[100, 100, 100]]), 252)[metric] == 0.0
+    assert all(rewards_idleness(name, "minimize") for name, usual in METRIC_DIRECTIONS.items() if usual == "minimize")
 
 
 def test_names_directions_and_floors_agree():

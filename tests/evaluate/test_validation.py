@@ -136,7 +136,7 @@ def test_an_episode_ends_where_the_account_is_stopped(market):
         assert paths.equity_ET[episode, length] <= 9_900.0
         assert (paths.equity_ET[episode, 1:length] > 9_900.0).all()
         assert (paths.traded_ET[episode, length:] == 0).all()
-        assert not paths.open_E[episode]
+        assert paths.last_E[episode]  # closed by the stop
 
 
 def test_encoding_in_chunks_changes_nothing(market, monkeypatch):
@@ -168,11 +168,11 @@ def test_buy_and_hold_by_hand(market):
     # costs off: units = capital / open of the next bar; equity follows the close
     own = config(spread_bp=0.0)
     part, steps = market.validation, 50
-    paths = baselines(part, own.env, torch.tensor([20]), steps)["buy and hold"]
+    paths = baselines(part, own.env, torch.tensor([20]), steps).paths["buy and hold"]
     expected = part.close_N[21 : 21 + steps] / part.open_N[21]
     np.testing.assert_allclose(paths.equity_ET[0, 1:] / 10_000.0, expected, rtol=1e-12)
     assert paths.opened_ET.sum() == 1
-    assert paths.open_E.all()
+    assert paths.last_E.all()
 
 
 def test_metrics_of_each_instrument_are_those_of_its_own_episodes(market):

@@ -14,7 +14,7 @@ def main() -> int:
     """Run the command with the objective in place of PPO and without bars."""
     market = ModuleType("fxai.market.data")  # the real one imports pandas
     market.load_market = lambda *_args, **_kwargs: SimpleNamespace(
-        notes=(), derived=(), data_hash="bars", check_execution=lambda execution: None, validation=None
+        notes=(), derived=(), data_hash="bars", contents={}, check_execution=lambda execution: None, validation=None
     )  # type: ignore[attr-defined]
     sys.modules["fxai.market.data"] = market
     import fxai.study.launch

@@ -8,8 +8,8 @@ import pytest
 
 from fxai.cli import main
 from fxai.config.data import DataConfig
-from fxai.market import memory
 from fxai.market.data import load_market
+from fxai.market.reading import memory
 from fxai.market.synthetic import ar1_bars
 
 HEAD = "time,open,high,low,close\n"
@@ -58,12 +58,14 @@ def test_bad_rows_are_refused_before_anything_is_trained(
 ) -> None:
     rows, what, hint = REFUSED[name]
     (bars := tmp_path / "bars.csv").write_text(HEAD + GOOD + rows + "\n")
-    for code, text in (train(tmp_path, bars, capsys), check(bars, capsys)):
+    option = hint.replace("data.sort: true", "--sort").replace("data.", "--")  # a person typed a command, no config
+    trained, checked = train(tmp_path, bars, capsys), check(bars, capsys)
+    for (code, text), remedy in ((trained, hint), (checked, option)):
         words = " ".join(text.split())
         assert code == 2
         assert f"{bars}:4: " in words
         assert what in words.partition(f"{bars}:4: ")[2]
-        assert hint in words.partition("hint: ")[2]
+        assert remedy in words.partition("hint: ")[2]
         assert "Traceback" not in words
     assert not list((tmp_path / "out").glob("weights*"))
 
@@ -77,11 +79,13 @@ def test_f58_a_jump_is_a_note_and_no_error(tmp_path: Path, capsys: pytest.Captur
     data = DataConfig(source="file", path=str(bars), instruments=("A",), timezone="UTC")
     said = [note for note in load_market(data).notes if "jumps" in note]
     assert len(said) == 1
-    assert said[0].startswith(f"{bars}:502: the price jumps from ")
-    assert said[0].endswith("a wrong decimal point?")
+    # 500 hours are 20 days and 20 hours after 3 January 2000
+    assert said[0].startswith("A: the price jumps from ")
+    at = "at 2000-01-23 20:00:00 UTC, the first of 2 jumps by more than 2 times"
+    assert said[0].endswith(f"{at}; a wrong decimal point, or another instrument?")
     code, text = check(bars, capsys)
     assert code == 0
-    assert "the price jumps from" in " ".join(text.split())
+    assert "at 2000-01-23 20:00 (line 502), the first of 2 jumps" in " ".join(text.split())
 
 
 def test_f58_too_few_bars_name_both_numbers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -128,7 +132,7 @@ def test_f60_the_option_that_is_named_reads_the_decimal_commas(
     code, said = check(bars, capsys)
     assert code == 2
     assert "has a decimal comma" in said
-    assert "data.decimal: ','" in " ".join(said.split())
+    assert "--decimal ','" in " ".join(said.split())
     code = main(["data-check", str(bars), "--timezone", "UTC", "--decimal", ","])
     assert code == 0
     assert "no defects" in capsys.readouterr().out

@@ -65,7 +65,7 @@ def test_f3_workers_of_a_killed_orchestrator_release_their_trial_and_a_resume_is
     monkeypatch.setattr(
         "fxai.market.data.load_market",
         lambda *_, **__: SimpleNamespace(
-            notes=(), derived=(), data_hash="bars", check_execution=lambda execution: None, validation=None
+            notes=(), derived=(), data_hash="bars", contents={}, check_execution=lambda execution: None, validation=None
         ),
     )
     assert cli.main(["--spec", str(tmp_path / "spec.yaml")]) == 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +124,94 @@ def test_a_stopped_account_has_a_page(tmp_path: Path) -> None:
     text = page_of(tmp_path, backtest_of((300,), max_drawdown=0.02))
     assert "stop 1" in text
     assert float(table_after(text, "Costs")[5][1].removesuffix("%")) > 0
+
+
+def test_a_cost_beyond_what_the_metric_tells_is_no_figure(tmp_path: Path) -> None:
+    run = backtest_of((300,))
+    # 1,000 times the capital paid for spreads; the metric is cut at 100 times
+    rich = replace(run.paths["agent"][0], cost_ET=run.paths["agent"][0].cost_ET + 1e7)
+    huge = HugeCosts(**{f.name: getattr(run, f.name) for f in fields(Backtest)} | {"paths": {"agent": [rich]}})
+    text = page_of(tmp_path, huge)
+    rows = {row[0]: row[1] for row in table_after(text, "Costs")}
+    assert (rows["spread"], rows["together"]) == ("&gt; 10,000%", "&gt; 10,000%")
+    assert rows["commission"] == "50.000%"
+    assert "<span>costs, of the capital</span><b>&gt; 10,000%</b>" in text
+    assert {row[0]: row[1] for row in table_after(text, "Metrics")}["costs"] == "&gt; 10,000%"
+
+
+class HugeCosts(Backtest):
+    """An account that paid 1,000 times its capital for spreads and half of it for commission."""
+
+    def cost_shares(self, name: str) -> dict[str, float]:
+        return dict.fromkeys(COSTS, 0.0) | {"spread": 1000.0, "commission": 0.5}
+
+
+def test_who_was_stopped_is_on_the_page(tmp_path: Path) -> None:
+    run = backtest_of((300,), max_drawdown=0.02)
+    (stop,) = run.stops("agent")
+    text = page_of(tmp_path, run)
+    # 300 bars, of which the first 10 are the warm-up: 290 steps
+    assert f"UTC, bar {stop.bar} of 290." in text
+    assert '<p class="warning">Stopped: agent, at 1970-01-' in text
+    assert "A stopped account holds nothing for the rest of the time" in text
+    rows = {row[0]: row[1:] for row in table_after(text, "Metrics")}
+    assert rows["stopped"] == [f"bar {stop.bar}", "no"]
+
+
+def test_stops_of_several_accounts_are_counted(tmp_path: Path) -> None:
+    run = backtest_of(max_drawdown=0.02)
+    text = page_of(tmp_path, run)
+    assert "Stopped: agent in 2 of 2 accounts, PAIR0 at " in text
+    assert {row[0]: row[1:] for row in table_after(text, "Metrics")}["stopped"] == ["2 of 2", "no"]
+    each = {row[0]: row[1:] for row in table_after(text, "The agent, instrument by instrument")}
+    assert each["stopped"] == [f"bar {stop.bar}" for stop in run.stops("agent")]
+
+
+def test_no_stop_no_word_of_it(tmp_path: Path) -> None:
+    text = page_of(tmp_path, backtest_of((300,)))
+    assert "Stopped: " not in text
+    assert {row[0]: row[1:] for row in table_after(text, "Metrics")}["stopped"] == ["no", "no"]
+
+
+@pytest.mark.parametrize(
+    ("env", "heading"),
+    [
+        ({}, "buy and hold"),
+        ({"leverage": 5.0}, "buy and hold (5×)"),
+        ({"position_levels": [-1.0, -0.5, 0.0, 0.25, 0.5]}, "buy and hold (0.5×)"),
+        ({"leverage": 2.0, "position_levels": [-1.0, -0.5, 0.0, 0.25, 0.5]}, "buy and hold"),
+    ],
+)
+def test_buy_and_hold_tells_its_leverage(tmp_path: Path, env: dict[str, Any], heading: str) -> None:
+    run = backtest_of((300,), **env)
+    run = replace(run, paths={"agent": run.paths["agent"], "buy and hold": run.paths["do nothing"]})
+    text = page_of(tmp_path, run)
+    for title in ("Metrics", "Costs"):
+        assert table_after(text, title)[0][2] == heading
+    assert f"beside it: {heading} 0.00%" in text
+
+
+def test_random_is_told_as_what_it_is(tmp_path: Path) -> None:
+    run = backtest_of((300,))
+    busy, idle = run.paths["agent"], run.paths["do nothing"]
+    run = replace(run, paths={"agent": busy, "random": idle}, draws=[busy, idle, idle])
+    text = page_of(tmp_path, run)
+    rows = {row[0]: row[1:] for row in table_after(text, "Metrics")}
+    # the means of one that trades as the agent does and two that do not trade
+    assert float(rows["n_trades"][1]) == pytest.approx(run.metrics("agent")["n_trades"] / 3, abs=0.05)
+    assert rows["stopped"] == ["no", "no"]
+    assert "the numbers are means of 3 random traders, a curve is the one whose total return is the median" in text
+    assert "They are to have the agent&#x27;s turnover, not its exposure." in text
+    assert "2 of the 3 random traders never trade" in text
+    assert "random (the median)" in text
+
+
+def test_a_hindsight_that_was_stopped_is_no_ceiling(tmp_path: Path) -> None:
+    run = backtest_of((300,))
+    run = replace(run, paths=run.paths | {"hindsight": run.paths["agent"]})
+    said = "Stops and margin calls are not searched over"
+    assert said not in page_of(tmp_path, run)
+    assert said in page_of(tmp_path, replace(run, hindsight_cut=True))
 
 
 def test_hostile_names_make_no_tags(tmp_path: Path) -> None:

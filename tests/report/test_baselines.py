@@ -29,11 +29,13 @@ METRICS = {
 }
 
 
-def written(study: optuna.Study, spec: StudySpec, folder: Path, **changes: dict[str, float]) -> list[str]:
+def written(
+    study: optuna.Study, spec: StudySpec, folder: Path, *, idle: int = 0, cut: int = 0, **changes: dict[str, float]
+) -> list[str]:
     """Write baselines, and what the best trial is told beside them."""
     folder.mkdir(parents=True, exist_ok=True)
     outcome = outcome_of(study, spec.metric_names)
-    write_baselines(study, spec, folder, outcome, {**METRICS, **changes})
+    write_baselines(study, spec, folder, outcome, {**METRICS, **changes}, traders=20, idle=idle, cut=cut)
     return verdicts(outcome, load_baselines(study, spec, folder))
 
 
@@ -60,7 +62,7 @@ def test_without_a_best_trial_there_is_no_turnover(study: optuna.Study, spec: St
         lambda d: {**d, "study": "another"},
         lambda d: {**d, "spec_hash": "0"},
         lambda d: {**d, "data_hash": "other bars"},
-        lambda d: {**d, "format": 2},
+        lambda d: {**d, "format": 1},
         lambda d: {**d, "metrics": {"random": {"sharpe": "a lot"}}},
         lambda d: {key: d[key] for key in list(d)[:-1]},
     ],
@@ -89,6 +91,26 @@ def test_a_best_trial_that_beats_all_is_told_its_share_of_the_ceiling(
     ]
 
 
+def test_where_stops_cut_hindsight_there_is_no_share_of_a_ceiling(
+    study: optuna.Study, spec: StudySpec, add: AddTrial, tmp_path: Path
+) -> None:
+    add(0.3, metrics={"mean_reward": 0.3, "total_return": 0.0312, "n_trades": 60.0})
+    assert written(study, spec, tmp_path, cut=3) == [
+        "With every price known in advance at least 156.00% an episode could be earned under these costs: stops and "
+        "margin calls are not searched over, and in 3 of the episodes the best tape without them is stopped."
+    ]
+
+
+def test_random_traders_that_hardly_trade_are_told(
+    study: optuna.Study, spec: StudySpec, add: AddTrial, tmp_path: Path
+) -> None:
+    add(0.3, metrics={"mean_reward": 0.3, "total_return": 0.0312, "n_trades": 60.0})
+    assert len(written(study, spec, tmp_path, idle=9)) == 1
+    assert written(study, spec, tmp_path, idle=10)[0].startswith(
+        "The best trial trades so little that 10 of 20 random traders of its turnover never trade"
+    )
+
+
 def test_a_best_trial_that_loses_to_baselines_is_told_so(
     study: optuna.Study, spec: StudySpec, add: AddTrial, tmp_path: Path
 ) -> None:
@@ -113,7 +135,8 @@ def test_one_that_does_nothing_is_held_against_nothing(
     add(0.0, metrics={"mean_reward": 0.0, "total_return": 0.0, "n_trades": 0.0})
     assert written(study, spec, tmp_path) == []
     write_results(study, spec, tmp_path)
-    assert "nothing that this study tried did better than doing nothing" in load_best_params(tmp_path).note
+    note = load_best_params(tmp_path).note
+    assert "nothing that this study tried did better in mean_reward than doing nothing" in note
 
 
 def test_a_metric_that_is_not_earned_is_judged_by_the_total_return(

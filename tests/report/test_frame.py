@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import Any
 
 import pytest
@@ -157,3 +158,43 @@ def test_finished_line_says_what_became_of_the_trial_and_what_is_left() -> None:
     assert finished_line(progress, progress.rows[0], "mean_reward") == (
         "trial 0 complete after 1m 00s: mean_reward 0.4 (oom); best 0.4 in trial 0; 5 of 50 done; about 45m 00s left"
     )
+
+
+def with_a_trial_of_too_few_trades() -> RunProgress:
+    """Trial 0 keeps the constraints at −0.3; trial 1 scores 0 and does not; trial 2 runs."""
+    progress = running(0, finished=0, n_trials=3)
+    for number, value, feasible in ((0, -0.3, True), (1, 0.0, False)):
+        event: dict[str, Any] = {"number": number, "worker": 0}
+        progress.apply({"kind": "trial_started", "params": PARAMS, **event})
+        end = {"state": "COMPLETE", "value": value, "error": None, "duration_s": 60.0, "feasible": feasible}
+        progress.apply({"kind": "trial_finished", **end, **event})
+    progress.apply({"kind": "trial_started", "params": PARAMS, "number": 2, "worker": 0})
+    return progress
+
+
+def test_a_line_says_why_a_trial_that_scores_higher_is_not_the_best() -> None:
+    progress = with_a_trial_of_too_few_trades()
+    assert finished_line(progress, progress.rows[1], "mean_reward") == (
+        "trial 1 complete after 1m 00s: mean_reward 0, too few trades (evaluation.min_trades); best -0.3 in trial 0; "
+        "2 of 3 done; about 1m 00s left"
+    )
+    assert "too few" not in finished_line(progress, progress.rows[0], "mean_reward")
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_the_table_says_why_a_trial_that_scores_higher_is_not_the_best(width: int) -> None:
+    lines = drawn(with_a_trial_of_too_few_trades(), width)
+    table = [line.split() for line in lines if re.match(r" +\d ", line)]  # numbers are on the right of their column
+    assert [words[0] for words in table] == ["0", "1", "2"]
+    assert (table[0][1], table[1][1:4], table[2][1]) == ("complete", ["too", "few", "trades"], "running")
+    assert max(map(len, lines)) <= width
+
+
+def test_a_budget_that_was_lowered_is_told_apart_from_what_is_left() -> None:
+    progress = running(0, finished=60, n_trials=8)
+    assert drawn(progress, 80)[1].startswith("60 trials (budget 8) ━")
+    start = {"kind": "trial_started", "number": 60, "worker": 0, "params": {}}
+    progress.apply(start)
+    end = {"kind": "trial_finished", "state": "COMPLETE", "value": 0.1, "error": None, "duration_s": 1.0}
+    progress.apply({**end, "number": 60, "worker": 0})
+    assert finished_line(progress, progress.rows[60], "m").endswith("; 61 (budget 8) done")

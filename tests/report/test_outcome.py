@@ -114,9 +114,11 @@ def test_speed_is_steps_over_the_seconds_of_the_trials_that_tell_them(finished: 
 @pytest.mark.parametrize(
     ("metrics", "sentence"),
     [
-        ({"n_trades": 0.0}, "makes no trade"),
-        ({"n_trades": 3.0}, "makes 3 trades, fewer than evaluation.min_trades 5"),
-        ({"n_trades": 9.0, "total_return": -0.01}, "loses money on validation"),
+        ({"n_trades": 0.0, "n_closed": 0.0}, "makes no trade: nothing that this study tried did better in mean_reward"),
+        ({"n_trades": 28.0, "n_closed": 0.0}, "never closes a trade: it opens 28 and holds them to the end"),
+        ({"n_trades": 28.0, "n_closed": 3.0}, "closes 3 trades, fewer than evaluation.min_trades 5"),
+        ({"n_trades": 28.0, "n_closed": 1.0}, "closes 1 trade, fewer than"),
+        ({"n_trades": 9.0, "n_closed": 9.0, "total_return": -0.01}, "loses money on validation"),
     ],
 )
 def test_remarks_on_what_the_best_trial_does(
@@ -127,10 +129,34 @@ def test_remarks_on_what_the_best_trial_does(
     assert any(sentence in said for said in remarks(judged(study), min_trades=5))
 
 
+@pytest.mark.parametrize(
+    ("metric", "direction", "told"),
+    [("turnover", "minimize", True), ("stopped", "minimize", True), ("sharpe", "minimize", False)],
+)
+def test_of_a_minimised_metric_it_is_not_said_that_nothing_did_better(metric: str, direction: str, told: bool) -> None:
+    study = optuna.create_study(direction=direction)
+    for _ in range(2):
+        study.add_trial(create_trial(value=0.0, user_attrs={"metrics": {"n_trades": 0.0, "n_closed": 0.0}}))
+    said = remarks(judged(study, metric))
+    assert "The best trial makes no trade." in said
+    assert (f"Doing nothing scores 0 here: {metric} alone cannot choose a trader." in said) == told
+
+
+def test_of_a_metric_that_doing_nothing_has_least_of_it_is_told_also_of_a_best_trial_that_trades() -> None:
+    metrics = {"n_trades": 28.0, "n_closed": 28.0, "total_return": 0.01}
+    study = optuna.create_study(direction="minimize")
+    study.add_trial(create_trial(value=0.004, user_attrs={"metrics": metrics}))
+    assert any("turnover alone cannot choose a trader" in said for said in remarks(judged(study, "turnover")))
+    # beside another objective it is a sound one
+    two = optuna.create_study(directions=["minimize", "maximize"])
+    two.add_trial(create_trial(values=(0.004, 0.3), user_attrs={"metrics": metrics}))
+    assert not any("alone" in said for said in remarks(judged(two, "turnover", "mean_reward")))
+
+
 def test_remarks_always_say_that_choosing_on_validation_is_no_evidence(finished: optuna.Study) -> None:
     last = remarks(judged(finished))[-1]
     assert "best of 2 completed trials" in last
-    assert "no evidence of an edge until the sealed test is opened" in last
+    assert "no evidence of an edge; only unseen bars can give one" in last
 
 
 def test_remarks_on_episodes_of_a_gymnasium_environment_speak_of_no_market(finished: optuna.Study) -> None:

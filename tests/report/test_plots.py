@@ -151,3 +151,42 @@ def test_optuna_and_plotly_as_pinned_work_together(finished: optuna.Study) -> No
     from optuna.visualization import plot_optimization_history
 
     assert len(plot_optimization_history(finished).data) >= 2
+
+
+FEW = {"min_trades": 3.0}
+"""A trial lacks three trades; a constraint is kept up to 0."""
+
+
+def test_trials_of_too_few_trades_are_hollow_and_told_apart(study: optuna.Study, add: AddTrial) -> None:
+    for value, constraints in ((-0.4, {"min_trades": -5.0}), (0.0, FEW), (-0.3, {"min_trades": 0.0}), (0.0, FEW)):
+        add(value, constraints=constraints)
+    drawn = traces(study)
+    assert drawn["complete"]["x"] == [0, 2]
+    few = drawn["too few trades, cannot be best"]
+    assert (few["x"], few["y"], few["marker"]["symbol"]) == ([1, 3], [0.0, 0.0], "circle-open")
+    assert few["showlegend"]
+    assert drawn["best"]["x"] == [2]
+    assert drawn["running best"]["y"] == [-0.4, -0.3, -0.3]  # no higher for trials 1 and 3
+
+
+def test_where_all_trials_make_too_few_trades_one_of_them_is_the_best(study: optuna.Study, add: AddTrial) -> None:
+    add(0.1, constraints=FEW)
+    add(0.2, constraints=FEW)
+    drawn = traces(study)
+    assert drawn["best"]["x"] == [1]
+    assert drawn["too few trades"]["x"] == [0, 1]
+    assert "complete" not in drawn
+
+
+def test_without_constraints_no_trial_is_hollow(finished: optuna.Study) -> None:
+    assert not [name for name in traces(finished) if "too few" in name]
+
+
+@pytest.mark.parametrize("metrics", [("a",), ("a", "b")])
+def test_the_legend_hangs_below_the_plot_where_it_covers_nothing(metrics: tuple[str, ...]) -> None:
+    study = optuna.create_study(directions=["maximize"] * len(metrics))
+    study.add_trial(create_trial(values=[0.1] * len(metrics)))
+    figure, _ = history_figure(outcome_of(study, metrics))
+    legend = json.loads(figure.to_json())["layout"]["legend"]
+    # its top edge is as far below one panel as below the lower of two, which are half as high each
+    assert (legend["yanchor"], legend["y"] * len(metrics)) == ("top", -0.2)

@@ -103,6 +103,7 @@ def test_a_trial_that_breaks_a_constraint_is_not_the_best_so_far(clock: Clock) -
     assert progress.best is None
     finish(progress, 3, "COMPLETE", 0.1, feasible=True)
     assert progress.best == (3, 0.1)
+    assert (progress.rows[2].feasible, progress.rows[3].feasible) == (False, True)
 
 
 def test_best_is_the_lowest_when_minimising(clock: Clock) -> None:

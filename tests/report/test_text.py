@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from fxai.report.text import assignments, clean, count, duration, metric, number, short_names, signed
+from fxai.report.text import assignments, clean, count, done_of, duration, metric, number, short_names, signed, wrapped
 
 
 def test_clean_shows_what_a_terminal_would_obey() -> None:
@@ -82,6 +82,28 @@ def test_metrics_in_their_units() -> None:
     assert metric("win_rate", None) == "–"
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("costs", 100.0, "> 10,000%"),
+        ("costs", -100.0, "< -10,000%"),
+        ("costs", 1.1e13, "> 10,000%"),
+        ("costs", 99.0, "9900.00%"),
+        ("exposure", 100.0, "> 10,000%"),
+        ("cagr", math.expm1(math.log1p(100.0)), "> 10,000%"),  # 100 to the last digits
+        ("sharpe", 100.0, "> 100"),
+        ("sharpe", -100.0, "< -100"),
+        ("profit_factor", 100.0, "> 100"),
+        ("turnover", 99.0, "99"),
+        ("total_return", 100.0, "10000.00%"),  # is not cut
+        ("n_trades", 100.0, "100"),
+        ("mean_reward", 100.0, "100"),
+    ],
+)
+def test_a_bound_is_not_written_as_a_figure(name: str, value: float, text: str) -> None:
+    assert metric(name, value) == text
+
+
 def test_count_agrees_with_its_number() -> None:
     assert [count(0, "trial"), count(1, "trial"), count(2, "trial")] == ["0 trials", "1 trial", "2 trials"]
 
@@ -98,3 +120,24 @@ def test_short_name_of_a_name_that_ends_another() -> None:
 
 def test_assignments_use_short_names() -> None:
     assert assignments({"training.learning_rate": 3e-4, "model.d_model": 64}) == "learning_rate=0.0003 d_model=64"
+
+
+@pytest.mark.parametrize(
+    ("finished", "budget", "noun", "text"),
+    [
+        (3, 20, "", "3 of 20"),
+        (8, 8, "trial", "8 of 8 trials"),
+        (0, 1, "trial", "0 of 1 trial"),
+        (60, 8, "", "60 (budget 8)"),
+        (60, 8, "trial", "60 trials (budget 8)"),
+        (3, "?", "", "3 of ?"),  # another program's study says no budget
+    ],
+)
+def test_done_of(finished: int, budget: object, noun: str, text: str) -> None:
+    assert done_of(finished, budget, noun) == text
+
+
+def test_wrapped_breaks_at_blanks_alone() -> None:
+    # 15 wide: "note: has 50" is 12, with " gaps" 17; later lines begin with two blanks
+    assert wrapped("note: has 50 gaps, the longest", 15) == "note: has 50\n  gaps, the\n  longest"
+    assert wrapped("note: a/long-and-longer/path.csv read", 15) == "note:\n  a/long-and-longer/path.csv\n  read"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from report.trades import some_trades
 
 from fxai.errors import InputError
-from fxai.evaluate.trades import FLIP, OPEN
+from fxai.evaluate.trades import FLIP, OPEN, REASONS
 from fxai.report.trade_list import HEADER, safe, write_trades
 
 
@@ -55,3 +56,15 @@ def test_a_link_is_not_written_through(tmp_path: Path) -> None:
     (tmp_path / "t.csv").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(InputError, match="symbolic link"):
         write_trades(tmp_path / "t.csv", ("A",), [some_trades(1)])
+
+
+def test_every_column_and_reason_is_in_the_document() -> None:
+    document = (Path(__file__).parents[2] / "docs" / "trading_model.md").read_text(encoding="utf-8")
+    section = document.partition("### The list of trades")[2].partition("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| `")]
+    columns = [name for row in rows for name in re.findall("`([a-z_]+)`", row.split("|")[1])]
+    assert tuple(columns[:2]) == ("instrument", "side")
+    # the document groups what is alike
+    assert sorted(columns) == sorted(HEADER)
+    reasons = re.findall("`([a-z ]+)`:", rows[-1])
+    assert tuple(reasons) == REASONS

@@ -13,8 +13,8 @@ from fxai.study.storage import load_study, open_storage
 RATE = {"name": "training.learning_rate", "type": "float", "low": 0.0001, "high": 0.002}
 
 
-def opened(spec, data_hash="bars"):
-    return open_study(open_storage(spec.storage, create=True), spec, data_hash)
+def opened(spec, data_hash="bars", contents=None):
+    return open_study(open_storage(spec.storage, create=True), spec, data_hash, contents)
 
 
 def test_a_new_study_says_what_it_is(spec):
@@ -77,6 +77,41 @@ def test_other_bars_are_refused(spec):
     opened(spec, "bars")
     with pytest.raises(StudyConflict, match="data_hash: bars in the study, other bars now"):
         opened(spec, "other bars")
+
+
+THEN = {"EURUSD": "6,000 bars to Friday", "USDJPY": "9 bars"}
+
+
+def test_of_other_bars_the_instrument_is_named(spec):
+    opened(spec, "e732", THEN)
+    now = {**THEN, "EURUSD": "5,999 bars to Thursday"}
+    with pytest.raises(StudyConflict) as caught:
+        opened(spec, "f7d6", now)
+    lines = caught.value.what.splitlines()[1:]
+    then, there = "    6,000 bars to Friday in the study,", "    5,999 bars to Thursday now"
+    assert lines == ["  data of EURUSD:", then, there]
+    assert opened(spec, "e732", THEN).user_attrs["data"] == THEN  # the refusal changed nothing
+
+
+def test_of_a_study_that_noted_no_bars_the_hash_is_named_and_the_next_run_notes_them(spec):
+    opened(spec, "e732")
+    with pytest.raises(StudyConflict, match="data_hash: e732 in the study, f7d6 now"):
+        opened(spec, "f7d6", THEN)
+    opened(spec, "e732", THEN)
+    with pytest.raises(StudyConflict, match=r"data of USDJPY:\s+9 bars in the study,\s+8 bars now"):
+        opened(spec, "f7d6", {**THEN, "USDJPY": "8 bars"})
+
+
+def test_an_instrument_that_has_come_or_gone_is_named(spec):
+    opened(spec, "e732", THEN)
+    with pytest.raises(StudyConflict, match=r"data of USDJPY:\s+9 bars in the study,\s+absent now"):
+        opened(spec, "f7d6", {"EURUSD": THEN["EURUSD"]})
+
+
+def test_a_hash_that_differs_by_its_settings_alone_stays_in_the_message(spec):
+    opened(spec, "e732", THEN)
+    with pytest.raises(StudyConflict, match="data_hash: e732 in the study, f7d6 now"):
+        opened(spec, "f7d6", THEN)
 
 
 def test_a_file_of_the_same_bars_may_be_moved(tmp_path):

@@ -238,7 +238,8 @@ def test_several_directions_need_as_many_metrics(tmp_path: Path) -> None:
 
 def test_the_direction_is_the_metrics_own_unless_said(tmp_path: Path) -> None:
     study, file = load_with(tmp_path, {"metric_name": "max_drawdown"}, drop=("direction",))
-    assert (study.directions, file.warnings) == (("minimize",), ())
+    assert study.directions == ("minimize",)
+    assert not any("usually" in note for note in file.warnings)
     _, file = load_with(tmp_path, {"direction": "minimize"})
     assert file.warnings[0].endswith("sharpe is usually maximized, and this study minimizes it")
 
@@ -322,3 +323,13 @@ def test_loading_imports_nothing_heavy(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_sole_objective_that_doing_nothing_has_least_of_is_noted(tmp_path: Path) -> None:
+    file = load_with(tmp_path, {"metric_name": "turnover", "direction": "minimize"})[1]
+    (note,) = [note for note in file.warnings if "turnover" in note]
+    assert "doing nothing scores 0 in turnover, which alone cannot choose a trader" in note
+    assert "metric_names: [mean_reward, turnover] and directions: [maximize, minimize]" in note
+    both = {"metric_names": ["mean_reward", "turnover"], "directions": ["maximize", "minimize"]}
+    beside = load_with(tmp_path, both, drop=("metric_name", "direction"))[1]
+    assert not any("alone" in note for note in (*beside.warnings, *load_with(tmp_path, {})[1].warnings))

@@ -222,13 +222,23 @@ def test_divergence_completes_with_its_floor_value_and_its_reason(tmp_path):
     assert run.trials[0].user_attrs["failure"] == "loss is nan"
 
 
-def test_few_trades_break_a_constraint(tmp_path):
+def test_few_closed_trades_break_a_constraint(tmp_path):
     config = {"evaluation": {"min_trades": 5}}
     run = Run(fakes.load(tmp_path, n_trials=1, training_config=config), tmp_path, gives(fakes.report(1, 3.0)))
     run.go()
     # every metric of the fake is 3, its trades too: 5 − 3 = 2 > 0 is infeasible
     assert run.trials[0].constraints == {"min_trades": 2.0}
     assert run.said("trial_finished")[0]["feasible"] is False
+
+
+def test_trades_that_are_never_closed_do_not_count(tmp_path):
+    config = {"evaluation": {"min_trades": 5}}
+    held = fakes.report(1, 3.0)
+    assert held.metrics is not None
+    once_an_episode = replace(held, metrics={**held.metrics, "n_trades": 28.0, "n_closed": 0.0})
+    run = Run(fakes.load(tmp_path, n_trials=1, training_config=config), tmp_path, gives(once_an_episode))
+    run.go()
+    assert run.trials[0].constraints == {"min_trades": 5.0}
 
 
 def test_instruments_of_the_last_report_are_stored(tmp_path):

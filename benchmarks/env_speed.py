@@ -25,13 +25,12 @@ import argparse
 import json
 import os
 import platform
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+from apart import Result, cores, measure, processor, run_apart, speed
 
 WINDOW, STEPS, IN_GYM = 60, 64, 64
 CONTENDERS = ("fxai", "anytrading", "vector", "single")
@@ -45,16 +44,13 @@ TITLES = {
 Stretch = Callable[[], int]
 """Walks some steps and returns how many."""
 
-Result = dict[str, Any]
-"""What one run reports: steps, wall_s, cpu_s and settings as text."""
-
 
 def main() -> None:
     options = _options()
     if options.contender:
         print(json.dumps(_run_here(options)))
         return
-    print(f"{_processor()}, 1 of {len(_cores())} cores, Python {platform.python_version()}")
+    print(f"{processor()}, 1 of {len(cores())} cores, Python {platform.python_version()}")
     rounds: list[dict[str, Result]] = []
     for number in range(options.repeats):
         results = {name: _run_apart(name, options) for name in CONTENDERS}
@@ -63,11 +59,11 @@ def main() -> None:
                 print(f"{TITLES[name]:<18} {result['settings']}")
             print("\nround " + " ".join(f"{TITLES[name]:>18} {'cores busy':>10}" for name in CONTENDERS) + "   ratio")
         rounds.append(results)
-        cells = [f"{_speed(r):>18,.0f} {r['cpu_s'] / r['wall_s']:>10.2f}" for r in results.values()]
+        cells = [f"{speed(r):>18,.0f} {r['cpu_s'] / r['wall_s']:>10.2f}" for r in results.values()]
         print(f"{number + 1:>5} {' '.join(cells)} {_ratio(results):>7.1f}", flush=True)
     print()
     for name in CONTENDERS:
-        print(f"{TITLES[name]:<18} median {median(_speed(r[name]) for r in rounds):>12,.0f} steps/s")
+        print(f"{TITLES[name]:<18} median {median(speed(r[name]) for r in rounds):>12,.0f} steps/s")
     ratios = [_ratio(results) for results in rounds]
     print(f"{'ratio':<18} median {median(ratios):>12.1f}   range {min(ratios):.1f} to {max(ratios):.1f}")
 
@@ -87,60 +83,27 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _cores() -> list[int]:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
-
-
-def _speed(result: Result) -> float:
-    """Steps per second of wall time."""
-    return float(result["steps"] / result["wall_s"])
-
-
 def _ratio(results: dict[str, Result]) -> float:
-    return _speed(results["fxai"]) / _speed(results["anytrading"])
+    return speed(results["fxai"]) / speed(results["anytrading"])
 
 
 # one run ------------------------------------------------------------------------------------------------------------
 
 
 def _run_apart(contender: str, options: argparse.Namespace) -> Result:
-    """Run one contender in a process of its own."""
     passed = {"contender": contender, "seconds": options.seconds}
     passed |= {"accounts": options.accounts, "share": options.share}
-    command = [sys.executable, str(Path(__file__).resolve())]
-    command += [text for name, value in passed.items() for text in (f"--{name}", str(value))]
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-    done = subprocess.run(command, env={**os.environ, **threads}, stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"the run of {TITLES[contender]} failed (see above); it needs the extra `bench`")
-    result: Result = json.loads(done.stdout.splitlines()[-1])
-    return result
+    return run_apart(Path(__file__), TITLES[contender], passed, threads=1)
 
 
 def _run_here(options: argparse.Namespace) -> Result:
     """Measure one contender in this process."""
     if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, _cores()[-1:])
+        os.sched_setaffinity(0, cores()[-1:])
     stretch, settings = PREPARE[options.contender](options)
     for _ in range(2):
         stretch()
-    steps, wall, cpu = 0, time.perf_counter(), time.process_time()
-    while time.perf_counter() - wall < options.seconds:
-        steps += stretch()
-    measured = {"steps": steps, "wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
-    return {**measured, "settings": settings}
+    return {**measure(stretch, options.seconds), "settings": settings}
 
 
 def _prepare_fxai(options: argparse.Namespace) -> tuple[Stretch, str]:

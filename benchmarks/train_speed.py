@@ -25,21 +25,18 @@ import json
 import os
 import platform
 import resource
-import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from apart import Result, cores, measure, processor, run_apart, speed
+
 WINDOW, D_MODEL, N_LAYERS, N_HEADS, FF_MULTIPLIER, HEAD_WIDTH = 60, 64, 2, 4, 2, 64
 EPOCHS = 4
 CONTENDERS = ("fxai", "sb3")
 TITLES = {"fxai": "FxAI", "sb3": "Stable-Baselines3"}
-
-Result = dict[str, Any]
-"""What one run reports: steps, wall_s, cpu_s, import_mib, peak_mib, size in encoder and head, and settings as text."""
 
 
 def main() -> None:
@@ -60,11 +57,11 @@ def main() -> None:
 
 
 def _options() -> argparse.Namespace:
-    cores = len(_cores())
+    available = len(cores())
     parser = argparse.ArgumentParser(
         description=(__doc__ or "").splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    parser.add_argument("--threads", type=int, default=cores, help="threads and cores of each run")
+    parser.add_argument("--threads", type=int, default=available, help="threads and cores of each run")
     parser.add_argument("--repeats", type=int, default=3, help="pairs of runs")
     parser.add_argument("--seconds", type=float, default=20.0, help="a run measures whole updates for at least this")
     parser.add_argument("--sb3-envs", type=int, default=1, help="environments of its DummyVecEnv")
@@ -72,8 +69,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--sb3-batch", type=int, default=128, help="its minibatch")
     parser.add_argument("--contender", choices=CONTENDERS, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if not 1 <= options.threads <= cores:
-        parser.error(f"--threads {options.threads}: this process may use 1 to {cores} cores")
+    if not 1 <= options.threads <= available:
+        parser.error(f"--threads {options.threads}: this process may use 1 to {available} cores")
     if options.repeats < 1 or options.sb3_envs < 1:
         parser.error("--repeats and --sb3-envs are at least 1")
     if options.sb3_steps % options.sb3_envs or options.sb3_steps % options.sb3_batch:
@@ -81,37 +78,19 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _cores() -> list[int]:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))
-
-
 # one run ------------------------------------------------------------------------------------------------------------
 
 
 def _run_apart(contender: str, options: argparse.Namespace) -> Result:
-    """Run one contender in a process of its own.
-
-    This process stays small: Linux counts what a process held before its exec into its peak.
-    """
     passed = {"contender": contender, "threads": options.threads, "seconds": options.seconds}
     passed |= {"sb3-envs": options.sb3_envs, "sb3-steps": options.sb3_steps, "sb3-batch": options.sb3_batch}
-    command = [sys.executable, str(Path(__file__).resolve())]
-    command += [text for name, value in passed.items() for text in (f"--{name}", str(value))]
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(options.threads))
-    done = subprocess.run(command, env={**os.environ, **threads}, stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"the run of {TITLES[contender]} failed (see above); it needs the extra `bench`")
-    result: Result = json.loads(done.stdout.splitlines()[-1])
-    return result
+    return run_apart(Path(__file__), TITLES[contender], passed, threads=options.threads)
 
 
 def _run_here(options: argparse.Namespace) -> Result:
     """Measure one contender in this process."""
     if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, _cores()[: options.threads])
+        os.sched_setaffinity(0, cores()[: options.threads])
     import torch
 
     torch.set_num_threads(options.threads)
@@ -119,16 +98,8 @@ def _run_here(options: argparse.Namespace) -> Result:
     prepare = {"fxai": _prepare_fxai, "sb3": _prepare_sb3}[options.contender](options)
     import_mib = _peak_mib()
     update, about = prepare()
-    measured = _measure(update, options.seconds)
+    measured = measure(update, options.seconds)
     return {**measured, "import_mib": import_mib, "peak_mib": _peak_mib(), "torch": torch.__version__, **about}
-
-
-def _measure(update: Callable[[], int], seconds: float) -> Result:
-    """Whole updates until `seconds` have passed; `update` returns the steps it trained."""
-    steps, wall, cpu = 0, time.perf_counter(), time.process_time()
-    while time.perf_counter() - wall < seconds:
-        steps += update()
-    return {"steps": steps, "wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
 
 
 def _peak_mib() -> float:
@@ -285,19 +256,10 @@ def _transformer_extractor() -> type:
 
 
 def _print_machine(options: argparse.Namespace) -> None:
-    print(f"{_processor()}, {options.threads} of {len(_cores())} cores, Python {platform.python_version()}")
+    print(f"{processor()}, {options.threads} of {len(cores())} cores, Python {platform.python_version()}")
     print(f"window {WINDOW}, d_model {D_MODEL}, {N_LAYERS} layers, {N_HEADS} heads, ff_multiplier {FF_MULTIPLIER}")
-    if options.threads < len(_cores()) and not hasattr(os, "sched_setaffinity"):
+    if options.threads < len(cores()) and not hasattr(os, "sched_setaffinity"):
         print("runs are not pinned to cores on this platform")
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 def _print_settings(pair: dict[str, Result]) -> None:
@@ -311,36 +273,31 @@ def _print_settings(pair: dict[str, Result]) -> None:
     print()
 
 
-def _speed(result: Result) -> float:
-    """Environment steps trained per second of wall time."""
-    return float(result["steps"] / result["wall_s"])
-
-
 def _print_head() -> None:
     cells = [f"{TITLES[name] + ' steps/s':>25} {'cores busy':>10}" for name in CONTENDERS]
     print(f"pair {' '.join(cells)}   ratio")
 
 
 def _print_pair(number: int, pair: dict[str, Result]) -> None:
-    cells = [f"{_speed(pair[n]):>25,.0f} {pair[n]['cpu_s'] / pair[n]['wall_s']:>10.2f}" for n in CONTENDERS]
-    print(f"{number + 1:>4} {' '.join(cells)} {_speed(pair['fxai']) / _speed(pair['sb3']):>7.1f}", flush=True)
+    cells = [f"{speed(pair[n]):>25,.0f} {pair[n]['cpu_s'] / pair[n]['wall_s']:>10.2f}" for n in CONTENDERS]
+    print(f"{number + 1:>4} {' '.join(cells)} {speed(pair['fxai']) / speed(pair['sb3']):>7.1f}", flush=True)
 
 
 def _print_summary(pairs: list[dict[str, Result]]) -> None:
-    ratios = [_speed(pair["fxai"]) / _speed(pair["sb3"]) for pair in pairs]
+    ratios = [speed(pair["fxai"]) / speed(pair["sb3"]) for pair in pairs]
     print()
     for name in CONTENDERS:
         results = [pair[name] for pair in pairs]
-        speed, peak, at_import = (
+        rate, peak, at_import = (
             median(values)
             for values in (
-                [_speed(r) for r in results],
+                [speed(r) for r in results],
                 [r["peak_mib"] for r in results],
                 [r["import_mib"] for r in results],
             )
         )
         memory = f"peak memory {peak:,.0f} MiB ({at_import:,.0f} after imports)"
-        print(f"{TITLES[name]:<18} median {speed:>9,.0f} steps/s   {memory}")
+        print(f"{TITLES[name]:<18} median {rate:>9,.0f} steps/s   {memory}")
     print(f"{'ratio':<18} median {median(ratios):>9.1f}   range {min(ratios):.1f} to {max(ratios):.1f}")
 
 

@@ -14,7 +14,19 @@ from fxai.env.trading import ACCOUNT_FEATURES
 from fxai.evaluate.backtest import backtest
 from fxai.evaluate.metrics import measure
 from fxai.evaluate.validation import Evaluator
+from fxai.market.data import MarketPart
 from fxai.market.synthetic import ar1_bars, market_from_bars
+
+
+def untrained(own: TrialConfig, part: MarketPart) -> Policy:
+    return Policy(
+        own.model,
+        n_features=len(part.feature_names),
+        n_account=len(ACCOUNT_FEATURES),
+        n_actions=len(own.env.position_levels),
+        generators=[torch.Generator().manual_seed(0)],
+        device=torch.device("cpu"),
+    )
 
 
 def test_each_instrument_by_its_own_calendar():
@@ -34,14 +46,7 @@ def test_each_instrument_by_its_own_calendar():
         "model": {"window": 8, "d_model": 8, "n_heads": 2, "n_layers": 1, "head_width": 8},
         "evaluation": {"warmup_bars": 8},
     })  # fmt: skip
-    policy = Policy(
-        own.model,
-        n_features=len(part.feature_names),
-        n_account=len(ACCOUNT_FEATURES),
-        n_actions=len(own.env.position_levels),
-        generators=[torch.Generator().manual_seed(0)],
-        device=torch.device("cpu"),
-    )
+    policy = untrained(own, part)
     run = backtest(policy, part, own, market.bars_per_year)
     each = run.instrument_metrics("buy and hold")
     for name, rate, paths in zip(run.instruments, rates, run.paths["buy and hold"], strict=True):
@@ -65,14 +70,7 @@ def test_each_instruments_episodes_by_its_own_calendar():
         "training": {"eval_episodes": 4},
         "evaluation": {"warmup_bars": 8},
     })  # fmt: skip
-    policy = Policy(
-        own.model,
-        n_features=len(part.feature_names),
-        n_account=len(ACCOUNT_FEATURES),
-        n_actions=len(own.env.position_levels),
-        generators=[torch.Generator().manual_seed(0)],
-        device=torch.device("cpu"),
-    )
+    policy = untrained(own, part)
     with torch.no_grad():
         policy.parameters["head.out.bias"][:, 4] = 50.0  # always long
     evaluate = Evaluator(own, part, market.bars_per_year)

@@ -146,7 +146,8 @@ def _print_result(console: Console, study: optuna.Study, spec: StudySpec, folder
             facts.append(("front", f"trials {front}; the best by {name} is shown"))
         _print_facts(console, facts)
         _print_table(console, ["parameter", "best", "default"], _parameter_rows(outcome, spec))
-        for table in _metric_tables(outcome, baselines, console.width):
+        scored = "on validation" if spec.base.data is not None else f"{spec.base.training.eval_episodes} episodes"
+        for table in _metric_tables(outcome, baselines, console.width, scored):
             _print_table(console, *table)
     console.print()
     for sentence in sentences(study, spec, folder, outcome):
@@ -161,7 +162,7 @@ def _parameter_rows(outcome: Outcome, spec: StudySpec) -> list[list[str]]:
 
 
 def _metric_tables(
-    outcome: Outcome, baselines: Baselines | None, width: int
+    outcome: Outcome, baselines: Baselines | None, width: int, scored: str
 ) -> list[tuple[list[str], list[list[str]]]]:
     """Best and default beside the baselines, in a table of their own where the terminal is narrow."""
     if outcome.best is None:
@@ -175,7 +176,7 @@ def _metric_tables(
     groups = [{**trials, **others}] if width >= _WIDE else [trials, others]
     return [
         (
-            ["on validation", *group],
+            [scored, *group],
             [[clean(name), *(metric(name, column.get(name)) for column in group.values())] for name in names],
         )
         for group in groups

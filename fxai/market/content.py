@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Protocol
 
 import numpy as np
 
@@ -20,32 +19,30 @@ SHOWN_DIGITS = 12
 """Hexadecimal digits of a hash that a person compares."""
 
 
-class _Digest(Protocol):
-    def update(self, data: bytes | memoryview, /) -> None: ...
-
-
 def hash_bars(bars: Mapping[str, Bars], data: DataConfig) -> str:
     """SHA-256 of the settings and of all bars (`Market.data_hash`)."""
-    settings = data.model_dump(mode="json", exclude=set(FILE_OPTIONS))
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    for name, each in bars.items():
-        _feed(digest, name, each)
+    return join({name: digest_of(each) for name, each in bars.items()}, data)
+
+
+def digest_of(bars: Bars) -> str:
+    """SHA-256 of one instrument's bars, hexadecimal."""
+    digest = hashlib.sha256()
+    for column, values_N in {"time": bars.time_N, **bars.arrays()}.items():
+        digest.update(f"\n{column} {len(values_N)}\n".encode())
+        digest.update(np.ascontiguousarray(values_N, dtype=values_N.dtype.newbyteorder("<")).data)
     return digest.hexdigest()
 
 
-def contents(bars: Mapping[str, Bars]) -> dict[str, str]:
+def join(digests: Mapping[str, str], data: DataConfig) -> str:
+    """`hash_bars` of instruments whose own digests are known: bars are read through once."""
+    settings = data.model_dump(mode="json", exclude=set(FILE_OPTIONS))
+    return hashlib.sha256(json.dumps([settings, list(digests.items())], sort_keys=True).encode()).hexdigest()
+
+
+def contents(bars: Mapping[str, Bars], digests: Mapping[str, str]) -> dict[str, str]:
     """One line per instrument: number of bars, first and last time, and the first digits of their own SHA-256."""
-    return {name: _content(name, each) for name, each in bars.items()}
-
-
-def _content(name: str, bars: Bars) -> str:
-    digest = hashlib.sha256()
-    _feed(digest, name, bars)
-    first, last = stamp(int(bars.time_N[0])), stamp(int(bars.time_N[-1]))
-    return f"{len(bars):,} bars from {first} to {last} (SHA-256 {digest.hexdigest()[:SHOWN_DIGITS]}…)"
-
-
-def _feed(digest: _Digest, name: str, bars: Bars) -> None:
-    for column, values_N in {"time": bars.time_N, **bars.arrays()}.items():
-        digest.update(f"\n{name} {column} {len(values_N)}\n".encode())
-        digest.update(np.ascontiguousarray(values_N, dtype=values_N.dtype.newbyteorder("<")).data)
+    told = {}
+    for name, each in bars.items():
+        first, last = stamp(int(each.time_N[0])), stamp(int(each.time_N[-1]))
+        told[name] = f"{len(each):,} bars from {first} to {last} (SHA-256 {digests[name][:SHOWN_DIGITS]}…)"
+    return told

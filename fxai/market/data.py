@@ -19,7 +19,7 @@ from fxai.errors import DataError
 from fxai.market import ecb
 from fxai.market.bars import Bars, read_bars
 from fxai.market.clock import DAY_NS, bars_per_year, day_start_ns, stamp, time_apart
-from fxai.market.content import contents, hash_bars
+from fxai.market.content import contents, digest_of, join
 from fxai.market.feature_cache import cached_features
 from fxai.market.features import LOOKBACK, FeatureSet, compute_features, timeframe_s
 from fxai.market.notes import market_notes, no_volume
@@ -167,14 +167,15 @@ def build_market(
     bars, timeframes = plan.bars, plan.timeframes
     which = feature_set(bars, plan.timeframe_s)
     made = {part: _make_part(part, bars, plan.rows, which, timeframes) for part in parts}
+    digests = {name: digest_of(each) for name, each in bars.items()}
     return Market(
         train=made.get("train"),
         validation=made.get("validation"),
         test=made.get("test"),
         whole=made.get(WHOLE),
         bars_per_year=float(np.mean([bars_per_year(each.time_N, timeframes[name]) for name, each in bars.items()])),
-        data_hash=hash_bars(bars, data),
-        contents=contents(bars),
+        data_hash=join(digests, data),
+        contents=contents(bars, digests),
         spans={name: _spans(each.time_N, plan.rows[name]) for name, each in bars.items()},
         derived=derived,
         timeframe_s=plan.timeframe_s,

@@ -13,8 +13,9 @@ import pytest
 import yaml
 
 from fxai import cli
-from fxai.commands import study as commands
+from fxai.commands import run as commands
 from fxai.errors import InputError, StudyConflict
+from fxai.report import talk
 from fxai.study.budget import claim, requeue
 from fxai.study.fingerprint import open_study
 from fxai.study.owner import Owner
@@ -154,7 +155,7 @@ def test_errors_carry_the_exit_code_of_their_class(monkeypatch, capsys):
     def conflict(_: object) -> int:
         raise StudyConflict("it differs", where="study x", hint="rename\x1b[31m it")
 
-    monkeypatch.setattr(cli, "show_status", conflict)
+    monkeypatch.setattr("fxai.commands.status.status_command", conflict)
     assert cli.main(["status"]) == 4
     err = capsys.readouterr().err
     assert err.splitlines()[0] == "error: study x: it differs"
@@ -165,7 +166,7 @@ def test_a_bug_is_one_line_and_a_private_file_with_the_traceback(monkeypatch, ca
     def bug(_: object) -> int:
         raise ZeroDivisionError("postgresql://me:secret@host/db")
 
-    monkeypatch.setattr(cli, "show_status", bug)
+    monkeypatch.setattr("fxai.commands.status.status_command", bug)
     assert cli.main(["status"]) == 1
     err = capsys.readouterr().err
     assert err.startswith("error: this is a bug in FxAI: ZeroDivisionError: postgresql://me:***@host/db")
@@ -184,7 +185,7 @@ def test_ctrl_c_outside_of_a_study_is_130(monkeypatch, capsys):
     def interrupted(_: object) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "show_status", interrupted)
+    monkeypatch.setattr("fxai.commands.status.status_command", interrupted)
     assert cli.main(["status"]) == 130
     assert "Traceback" not in capsys.readouterr().err
 
@@ -223,14 +224,14 @@ def test_an_option_like_no_other_gets_no_guess(capsys):
 @pytest.mark.parametrize("value", ["-0.5", "-", "-1", "-a b"])
 def test_what_argparse_takes_for_a_value_is_no_unknown_option(monkeypatch, value):
     seen = []
-    monkeypatch.setattr(cli, "_data_check", lambda args: seen.append(args.decimal) or 0)
+    monkeypatch.setattr("fxai.commands.data_check.data_check_command", lambda args: seen.append(args.decimal) or 0)
     assert cli.main(["data-check", "--decimal", value, "x.csv"]) == 0
     assert seen == [value]
 
 
 def test_words_after_two_dashes_are_files(monkeypatch):
     seen = []
-    monkeypatch.setattr(cli, "_data_check", lambda args: seen.extend(args.files) or 0)
+    monkeypatch.setattr("fxai.commands.data_check.data_check_command", lambda args: seen.extend(args.files) or 0)
     assert cli.main(["data-check", "--", "--odd.csv"]) == 0
     assert seen == [Path("--odd.csv")]
 
@@ -247,21 +248,21 @@ def test_a_terminal_gets_notes_broken_at_blanks_and_errors_as_they_are(monkeypat
     command = "hint: run optuna_optimization.py --spec " + "x" * 60 + " --new-study"
     with monkeypatch.context() as patch:
         patch.setattr("sys.stderr", Terminal())
-        cli._say(note)
-        cli._say(command)
+        talk.say(note)
+        talk.say(command)
         first, second, third = cli.sys.stderr.getvalue().splitlines()
     # 14 + 13 words of 5 are 79 with the last blank, which ends the line; 7 words are left
     assert first == "note: EURUSD: " + "word " * 12 + "word"
     assert second == "  " + "word " * 7 + "50 gaps"
     assert third == command
-    cli._say(note)
+    talk.say(note)
     assert capsys.readouterr().err == note + "\n"  # a file gets one line
 
 
 def chosen(spec_file: Path, monkeypatch: pytest.MonkeyPatch, *words: str) -> list[commands.StudySpec]:
     """The studies that a command line would run."""
     seen: list[commands.StudySpec] = []
-    monkeypatch.setattr(commands, "_run_one", lambda _file, spec, _args, _say: seen.append(spec) or 0)
+    monkeypatch.setattr(commands, "_run_one", lambda _file, spec, _args: seen.append(spec) or 0)
     assert cli.main(["--spec", str(spec_file), *words]) == 0
     return seen
 

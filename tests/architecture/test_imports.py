@@ -78,7 +78,7 @@ def test_the_agent_and_all_below_it_know_nothing_of_optuna(path):
     "module",
     [
         "fxai.cli",
-        "fxai.commands.study",
+        "fxai.commands.run",
         "fxai.study.spec",
         "fxai.study.launch",
         "fxai.report.summary",

@@ -11,7 +11,7 @@ from optuna.trial import create_trial
 from small import SMALL
 
 from fxai import yaml_strict
-from fxai.commands import study as commands
+from fxai.commands import run as commands
 from fxai.config.metrics import BUY_AND_HOLD, METRIC_NAMES, RANDOM
 from fxai.market.data import Market, load_market
 from fxai.study.spec import StudySpec, load_specs

@@ -1,10 +1,9 @@
-"""What the commands `run` and `best` do."""
+"""`run`: the studies of a spec file, run or resumed."""
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fxai import yaml_strict
 from fxai.config.load import get_dotted, set_dotted, validate
 from fxai.errors import FxaiError, InputError, StudyConflict
+from fxai.report.talk import say
 from fxai.study.names import checked_name
 from fxai.study.pruners import check_schedule
 from fxai.study.space import Parameter
@@ -23,23 +23,20 @@ if TYPE_CHECKING:
 
     from fxai.market.data import Market
 
-Say = Callable[[str], None]
-"""Prints a line of talk."""
 
-
-def run_specs(args: argparse.Namespace, say: Say) -> int:
+def run_command(args: argparse.Namespace) -> int:
     """Run the studies of a spec file; returns the exit code of the first one that was interrupted, else 0."""
     specs = load_specs(args.spec)
     for warning in specs.warnings:
         say(f"warning: {warning}")
     for spec in _chosen(specs, args.study_name):
-        code = _run_one(specs, _with_overrides(spec, args), args, say)
+        code = _run_one(specs, _with_overrides(spec, args), args)
         if code:
             return code
     return 0
 
 
-def _run_one(specs: SpecFile, spec: StudySpec, args: argparse.Namespace, say: Say) -> int:
+def _run_one(specs: SpecFile, spec: StudySpec, args: argparse.Namespace) -> int:
     from fxai.market.data import load_market
     from fxai.report.terminal import make_view
     from fxai.study.launch import run_study
@@ -134,22 +131,6 @@ def _write_baselines(study: optuna.Study, spec: StudySpec, folder: Path, market:
     metrics = runs.metrics(market.bars_per_year)
     told = {"cut": int(runs.cut_E.sum()), "traders": len(runs.draws), "idle": runs.idle}
     return [write_baselines(study, spec, folder, outcome, metrics, **told)]
-
-
-def best(name: str, storage_url: str, results_dir: Path) -> int:
-    """Print the best trial of a study and write best_params.json, results and best config."""
-    from fxai.report.results import write_results
-    from fxai.report.summary import print_best
-    from fxai.study.fingerprint import recorded_spec
-    from fxai.study.storage import load_study, opened
-
-    with opened(storage_url, readonly=True) as storage:
-        study = load_study(storage, name)
-        spec = recorded_spec(study, storage_url)
-        folder = results_dir / checked_name(spec.study_name, "study")
-        write_results(study, spec, folder)
-        print_best(study, spec, folder)
-    return 0
 
 
 def _chosen(specs: SpecFile, name: str | None) -> list[StudySpec]:

@@ -1,0 +1,208 @@
+"""The commands and their options, in the order in which the help lists them.
+
+Nothing heavy is imported here: a command's module is imported when the command runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from fxai import defaults
+
+Parser = argparse.ArgumentParser
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A command of the command line."""
+
+    summary: str
+    options: Callable[[Parser], None]
+    """Adds its options to its parser."""
+
+    function: str
+    """`module:function`, called with the parsed arguments; returns the exit code."""
+
+
+def commands() -> dict[str, Entry]:
+    """Every command by its name."""
+    return {
+        "run": Entry(
+            "Run or resume the studies of a spec file; the word `run` may be left out.",
+            run_options,
+            "fxai.commands.run:run_command",
+        ),
+        "best": Entry(
+            "Print the best trial of a study and export its parameters and config.",
+            best_options,
+            "fxai.commands.best:best_command",
+        ),
+        "status": Entry(
+            "List the studies of a database and how far they are.",
+            status_options,
+            "fxai.commands.status:status_command",
+        ),
+        "dashboard": Entry(
+            "Serve Optuna's dashboard on this machine until Ctrl-C.",
+            dashboard_options,
+            "fxai.commands.dashboard:dashboard_command",
+        ),
+        "train": Entry(
+            "Train one agent from a training config, for example an exported best config.",
+            train_options,
+            "fxai.commands.train:train_command",
+        ),
+        "backtest": Entry(
+            "Trade a trained agent on the validation bars, or on a file of bars.",
+            backtest_options,
+            "fxai.commands.backtest:backtest_command",
+        ),
+        "data-check": Entry(
+            "Report what price files hold and what is wrong with them.",
+            data_check_options,
+            "fxai.commands.data_check:data_check_command",
+        ),
+    }
+
+
+def run_options(parser: Parser) -> None:
+    """Options of `run`."""
+    parser.add_argument("--spec", metavar="FILE", type=Path, required=True, help="study spec (YAML)")
+    parser.add_argument("--n-trials", metavar="N", type=_count, help="total budget of each study, over all its runs")
+    parser.add_argument("--timeout", metavar="SECONDS", type=_seconds, help="start no trial after this long")
+    parser.add_argument("--study-name", metavar="NAME", help="one study of the spec; or another name for its only one")
+    parser.add_argument("--storage", metavar="URL", help="database in place of the spec's")
+    parser.add_argument("--results-dir", metavar="DIR", type=Path, help="results folder in place of the spec's")
+    parser.add_argument("--new-study", action="store_true", help="run under the next free name: NAME-2, NAME-3, ...")
+    parser.add_argument("--quiet", action="store_true", help="print warnings and errors only")
+    parser.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="override a setting for all trials, for example training.total_updates=50; may be repeated",
+    )
+
+
+def best_options(parser: Parser) -> None:
+    """Options of `best`."""
+    _study_argument(parser)
+    _storage_option(parser)
+    _results_option(parser)
+
+
+def status_options(parser: Parser) -> None:
+    """Options of `status`."""
+    _storage_option(parser)
+
+
+def dashboard_options(parser: Parser) -> None:
+    """Options of `dashboard`."""
+    _storage_option(parser)
+    parser.add_argument("--host", default="127.0.0.1", help="a loopback address; default: %(default)s")
+    parser.add_argument("--port", type=_port, default=defaults.DASHBOARD_PORT, help="default: %(default)s")
+
+
+def train_options(parser: Parser) -> None:
+    """Options of `train`."""
+    parser.add_argument("--config", metavar="FILE", type=Path, required=True, help="training config (YAML)")
+    parser.add_argument("--ruler", metavar="FILE", type=Path, help="config to score with; default: the study's")
+    parser.add_argument("--out", metavar="DIR", type=Path, help="where the agent is saved")
+
+
+def backtest_options(parser: Parser) -> None:
+    """Options of `backtest`."""
+    parser.add_argument("--config", metavar="FILE", type=Path, required=True, help="training config (YAML)")
+    parser.add_argument("--weights", metavar="FILE", type=Path, required=True, help="weights that train saved")
+    parser.add_argument("--default", metavar="FILE", type=Path, help="weights of the default config's agent, beside it")
+    parser.add_argument("--ruler", metavar="FILE", type=Path, help="config to score with; default: the study's")
+    parser.add_argument(
+        "--out",
+        metavar="FILE",
+        type=Path,
+        help="the page; default: backtest.html, or backtest_BARS.html, beside the weights",
+    )
+    parser.add_argument("--csv", metavar="FILE", type=Path, help="write the list of trades as well")
+    parser.add_argument("--include-sealed", action="store_true", help="walk bars in the time of the sealed test too")
+    bars = parser.add_argument_group("another file of bars")
+    bars.add_argument("--bars", metavar="FILE", type=Path, help="walk this file, read as the config's data says")
+    bars.add_argument("--instrument", metavar="NAME", help="what it holds; default: the config's only instrument")
+    bars.add_argument("--from", metavar="DAY", dest="first_day", type=_day, help="first day walked, YYYY-MM-DD")
+    bars.add_argument("--to", metavar="DAY", dest="last_day", type=_day, help="last day walked")
+    bars.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="how the file is read, for example data.timezone=UTC; may be repeated",
+    )
+
+
+def data_check_options(parser: Parser) -> None:
+    """Options of a file have the names that they have under `data`, and are checked as those are."""
+    add = parser.add_argument
+    add("files", metavar="FILE", type=Path, nargs="*", help="file of bars")
+    add("--config", metavar="FILE", type=Path, help="training config in place of files: its data, all its instruments")
+    add("--format", metavar="NAME", help="layout of the files (docs/data.md); default: told from their content")
+    add("--timezone", metavar="ZONE", help="of times that carry no offset: UTC, America/New_York+07:00, ...")
+    add("--date-order", metavar="ORDER", help="of dates such as 01/02/2024: day_first, month_first or year_first")
+    add("--decimal", metavar="MARK", help="decimal mark, '.' or ','")
+    add("--sort", action="store_true", default=None, help="sort the rows by time")
+    add("--price-scale", metavar="X", type=_number, help="what prices are multiplied by, such as 0.00001")
+    add("--point-size", metavar="X", type=_number, help="of a <SPREAD> in points, such as 0.00001, or last_digit")
+    add("--max-rows-shown", metavar="N", type=_count, default=5, help="of each defect; default: %(default)s")
+
+
+def _study_argument(parser: Parser) -> None:
+    parser.add_argument("study", metavar="STUDY", help="name of the study")
+
+
+def _results_option(parser: Parser) -> None:
+    parser.add_argument(
+        "--results-dir", metavar="DIR", type=Path, default=Path(defaults.RESULTS), help="default: %(default)s"
+    )
+
+
+def _storage_option(parser: Parser) -> None:
+    parser.add_argument("--storage", metavar="URL", default=defaults.STORAGE, help="default: %(default)s")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"must be a port from 1 to 65535, got {text!r}")
+    return int(text)
+
+
+def _day(text: str) -> str:
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a day of the calendar, YYYY-MM-DD, got {text!r}") from None
+
+
+def _number(text: str) -> float | str:
+    """A number where it is one; what is wrong with other words, the settings know."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a number of seconds above 0, got {text!r}")
+    return value

@@ -104,7 +104,7 @@ def _write(
     with opened(spec.storage, readonly=True) as storage:
         study = load_study(storage, spec.study_name)
         paths = write_results(study, spec, folder)
-        if market is not None and not interrupted:
+        if market is not None and spec.of_market and not interrupted:
             paths = [*_write_baselines(study, spec, folder, market), *write_results(study, spec, folder)]
         if with_plots:
             from fxai.report.plots import write_plots

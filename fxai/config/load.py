@@ -15,6 +15,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from fxai import yaml_strict
+from fxai.config.objective import Scalar, is_own_name
 from fxai.config.reward import name_fault
 from fxai.config.trial import TrialConfig
 from fxai.errors import ConfigError
@@ -29,6 +30,9 @@ Model = TypeVar("Model", bound=BaseModel)
 BASE_FOLDER = Path("config/base")
 CUSTOM = "env.reward.custom."
 """Where the coefficients of custom reward terms are set."""
+
+OWN = "objective."
+"""Where the settings of an objective of the user's own are."""
 
 _BASE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _BOOL_WORDS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
@@ -100,9 +104,11 @@ def set_dotted(data: dict[str, Any], name: str, value: Any) -> dict[str, Any]:
 
 
 def get_dotted(config: TrialConfig, name: str) -> Any:
-    """Value of the setting `name`; None of a custom reward coefficient that the config does not set."""
+    """Value of the setting `name`; None of one that only the user's own code knows and the config does not set."""
     if is_custom(name):
         return config.env.reward.custom.by_name.get(name.removeprefix(CUSTOM))
+    if is_own(name):
+        return config.objective.by_name.get(name.removeprefix(OWN))
     value: Any = config
     for key in name.split("."):
         value = getattr(value, key)
@@ -119,9 +125,14 @@ def is_custom(name: str) -> bool:
     return name.startswith(CUSTOM) and name_fault(name.removeprefix(CUSTOM)) is None
 
 
+def is_own(name: str) -> bool:
+    """Whether `name` is a setting of an objective of the user's own."""
+    return name.startswith(OWN) and is_own_name(name.removeprefix(OWN))
+
+
 def is_setting(name: str) -> bool:
     """Whether `name` can be set in a `TrialConfig`."""
-    return name in _FIELDS or is_custom(name)
+    return name in _FIELDS or is_custom(name) or is_own(name)
 
 
 def field_type(name: str) -> Any:
@@ -132,6 +143,8 @@ def field_type(name: str) -> Any:
     """
     if is_custom(name):
         return float
+    if is_own(name):
+        return Scalar
     if name not in _FIELDS:
         raise ConfigError(f"{name!r} is not a setting", hint=suggest(name, _FIELDS))
     return _FIELDS[name]

@@ -84,7 +84,8 @@ def floor(metric: str, direction: str) -> float:
     For rewards it lies far below what an account can lose at ordinary coefficients; beyond that, a failed trial is
     still never reported as the best.
     """
-    return WORST[metric][0] if direction == "maximize" else WORST[metric][1]
+    low, high = WORST.get(metric, (-RATIO_CAP, RATIO_CAP))  # a metric of the user's own may do worse, and then counts
+    return low if direction == "maximize" else high
 
 
 FLOOR: dict[str, float] = {name: floor(name, direction) for name, direction in METRIC_DIRECTIONS.items()}

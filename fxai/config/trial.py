@@ -9,6 +9,7 @@ from fxai.config.data import DataConfig
 from fxai.config.env import EnvConfig
 from fxai.config.evaluation import EvaluationConfig
 from fxai.config.model import ModelConfig
+from fxai.config.objective import ObjectiveConfig
 from fxai.config.training import TrainingConfig
 
 _ONLY_WITH_A_MARKET: dict[str, tuple[str, ...]] = {
@@ -29,6 +30,8 @@ class TrialConfig(Settings):
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    objective: ObjectiveConfig = ObjectiveConfig()
+    """Settings of an objective of your own; only beside a spec's `objective`."""
 
     @property
     def bars(self) -> DataConfig:

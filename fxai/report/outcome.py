@@ -113,7 +113,7 @@ def remarks(outcome: Outcome, *, min_trades: int = 0, beside: Sequence[str] = ()
         outcome: the study.
         min_trades: of the study's evaluation.
         beside: what `fxai.report.baselines.verdicts` says of the best trial beside the baselines.
-        of_market: the trials were scored on validation bars; else on episodes of a Gymnasium environment.
+        of_market: the trials were scored on validation bars; else in a Gymnasium environment, or by a user's function.
     """
     if outcome.best is None:
         return ["No trial has completed with a finite value, so there is no best trial."]
@@ -172,7 +172,7 @@ def _selection(outcome: Outcome, of_market: bool) -> str:
         return ""
     if not of_market:
         return (
-            f"The best of {many} completed trials was chosen on the episodes that it is scored on, which makes it look "
+            f"The best of {many} completed trials was chosen by the score that it is shown with, which makes it look "
             "better than it is: train it again with other seeds (training.seed, training.n_seeds)."
         )
     if many == 1:

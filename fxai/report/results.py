@@ -27,6 +27,7 @@ from fxai.report.baselines import BASELINES, load_baselines, verdicts
 from fxai.report.outcome import Outcome, duration_s, first_value, is_feasible, outcome_of, remarks
 from fxai.report.text import clean, number
 from fxai.study import space
+from fxai.study.objective import DEFAULT_OBJECTIVE
 from fxai.study.trial import with_seed
 from fxai.yaml_strict import dump
 
@@ -109,14 +110,16 @@ def write_results(study: optuna.Study, spec: StudySpec, folder: Path) -> list[Pa
 def sentences(study: optuna.Study, spec: StudySpec, folder: Path, outcome: Outcome) -> list[str]:
     """What to make of the study, with the baselines that its folder holds."""
     beside = verdicts(outcome, load_baselines(study, spec, folder))
-    of_market = spec.base.data is not None
+    of_market = spec.of_market
     return remarks(outcome, min_trades=spec.base.evaluation.min_trades, beside=beside, of_market=of_market)
 
 
 def scored_on(spec: StudySpec) -> str:
     """What the values of a study's trials are of."""
-    if spec.base.data is not None:
+    if spec.of_market:
         return "validation data"
+    if spec.objective != DEFAULT_OBJECTIVE:
+        return f"what {spec.objective} reports"
     return f"{spec.base.training.eval_episodes} episodes of {spec.base.env.gym_id}"
 
 

@@ -94,7 +94,7 @@ def next_commands(outcome: Outcome, spec: StudySpec, folder: Path) -> list[tuple
         train = f"poe train --config {shlex.quote(str(config))}"
         backtest = f"poe backtest --config {shlex.quote(str(config))} --weights {shlex.quote(str(weights))}"
         commands.append((f"{train} --out {shlex.quote(str(out))}", "train the best config"))
-        if spec.base.data is not None:
+        if spec.of_market:
             commands.append((backtest, "and trade it"))
     return [*commands, (f"poe optuna-dashboard{_storage(spec)}", "look at every trial in the browser")]
 
@@ -146,7 +146,7 @@ def _print_result(console: Console, study: optuna.Study, spec: StudySpec, folder
             facts.append(("front", f"trials {front}; the best by {name} is shown"))
         _print_facts(console, facts)
         _print_table(console, ["parameter", "best", "default"], _parameter_rows(outcome, spec))
-        scored = "on validation" if spec.base.data is not None else f"{spec.base.training.eval_episodes} episodes"
+        scored = "on validation" if spec.of_market else "as scored"
         for table in _metric_tables(outcome, baselines, console.width, scored):
             _print_table(console, *table)
     console.print()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
 import platform
 import subprocess
 import warnings
@@ -28,6 +29,7 @@ from fxai.env.plugins import content_hash
 from fxai.errors import InputError, StudyConflict
 from fxai.secrets import redact_url
 from fxai.study import space
+from fxai.study.objective import DEFAULT_OBJECTIVE, source_of
 from fxai.study.spec import StudySpec
 from fxai.study.storage import load_study, study_names
 
@@ -113,15 +115,22 @@ def fingerprint(spec: StudySpec, data_hash: str | None) -> dict[str, Any]:
     base = _flat(spec.base.model_dump(mode="json"))
     left_out = _MEANS_NOTHING | ({f"data.{name}" for name in FILE_OPTIONS} if data_hash else set())
     parameters = {p.name: p.model_dump(mode="json", exclude={"name"}, exclude_defaults=True) for p in spec.parameters}
-    plugins = {f"content of {name}": content_hash(name) for name in spec.base.env.reward.plugins}
+    code = {f"content of {name}": content_hash(name) for name in _own_code(spec)}
     return {
         "directions": list(spec.directions),
         "metric_names": list(spec.metric_names),
         "data_hash": data_hash,
-        **plugins,
+        "objective": spec.objective,
+        **code,
         **{f"base.{key}": value for key, value in base.items() if key not in left_out},
         **{f"parameters.{name}.{key}": value for name, p in parameters.items() for key, value in p.items()},
     }
+
+
+def _own_code(spec: StudySpec) -> list[str]:
+    """Files of the user's own that a trial executes."""
+    own = [] if spec.objective == DEFAULT_OBJECTIVE else [os.path.relpath(source_of(spec.objective))]
+    return [*spec.base.env.reward.plugins, *own]
 
 
 def study_seed(spec: StudySpec) -> int:
@@ -144,18 +153,18 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
 
 
 def check_plugins(study: optuna.Study, spec: StudySpec) -> None:
-    """Refuse reward terms that were edited since the study began: a worker that starts later would train on others.
+    """Refuse code of the user's that was edited since the study began: a worker that starts later would run other code.
 
     Raises:
         StudyConflict: names the file.
         InputError: a file is gone.
     """
     recorded = study.user_attrs.get("spec_fingerprint", {})
-    for name in spec.base.env.reward.plugins:
+    for name in _own_code(spec):
         if recorded.get(f"content of {name}") != content_hash(name):
             raise StudyConflict(
-                f"{name} was changed while study {study.study_name} ran: its reward terms would not be those of the "
-                "trials before",
+                f"{name} was changed while study {study.study_name} ran: what it says would not be what the "
+                "trials before were run with",
                 hint=_REMEDY,
             )
 

@@ -21,7 +21,6 @@ from fxai.study import budget
 from fxai.study.fingerprint import open_study
 from fxai.study.lock import held_by, study_lock
 from fxai.study.names import checked_name
-from fxai.study.objective import DEFAULT_OBJECTIVE
 from fxai.study.owner import Owner
 from fxai.study.spec import StudySpec
 from fxai.study.storage import opened
@@ -91,7 +90,7 @@ def run_study(
     results_dir: Path,
     view: View,
     *,
-    objective: str = DEFAULT_OBJECTIVE,
+    objective: str | None = None,
     data_hash: str | None = None,
     contents: Mapping[str, str] | None = None,
     n_workers: int = 1,
@@ -102,7 +101,7 @@ def run_study(
         spec: what to run.
         results_dir: the study gets a folder of its name in it.
         view: is told of everything that happens.
-        objective: `module:function`, imported by the workers alone.
+        objective: `module:function` in place of the spec's, imported by the workers alone.
         data_hash: of the bars, so that a resume on other bars is refused.
         contents: instrument → what its bars are, in a line, so that the refusal says which differ.
         n_workers: processes that run trials.
@@ -120,7 +119,11 @@ def run_study(
         _hold(study, folder)
         before = budget.tally(storage, study._study_id).finished
         setup = WorkerSetup(
-            index=0, spec=spec, study_seed=int(study.user_attrs["seed"]), folder=folder, objective=objective
+            index=0,
+            spec=spec,
+            study_seed=int(study.user_attrs["seed"]),
+            folder=folder,
+            objective=objective or spec.objective,
         )
         supervisor = Supervisor(setup, storage, study._study_id, view.handle, n_workers)
         view.start(spec.study_name, spec.n_trials, before, _best(study), spec.directions[0], spec.metric_names[0])

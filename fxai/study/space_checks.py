@@ -16,6 +16,7 @@ from fxai.config.load import (
     field_type,
     get_dotted,
     is_custom,
+    is_own,
     is_setting,
     show,
     suggest,
@@ -145,12 +146,12 @@ def _check_values(base: TrialConfig, parameter: Parameter, at: str) -> None:
     """The type fits the setting, and so does every value (both ends of a long range)."""
     annotation = field_type(parameter.name)
     label = f"parameter {parameter.name}"
-    if is_custom(parameter.name) and get_dotted(base, parameter.name) is None:
-        leaf = parameter.name.rpartition(".")[2]
+    if (is_custom(parameter.name) or is_own(parameter.name)) and get_dotted(base, parameter.name) is None:
+        inside = "{env: {reward: {custom: {%s: 0.0}}}}" if is_custom(parameter.name) else "{objective: {%s: 0.0}}"
         raise ConfigError(
             f"{label} has no default: the base config does not set it",
             where=at,
-            hint=f"write training_config: {{env: {{reward: {{custom: {{{leaf}: 0.0}}}}}}}}; trial 0 runs the defaults",
+            hint=f"write training_config: {inside % parameter.name.rpartition('.')[2]}; trial 0 runs the defaults",
         )
     kinds = {annotation, *get_args(annotation)}
     fits = float in kinds or (int in kinds and parameter.type.startswith("int"))

@@ -16,10 +16,12 @@ from fxai import defaults, yaml_strict
 from fxai.config.base import Count, Positive, Settings, Strings, as_tuple
 from fxai.config.load import find_base, merge, parse, suggest, validate
 from fxai.config.metrics import METRIC_DIRECTIONS, rewards_idleness
+from fxai.config.objective import is_own_name
 from fxai.config.trial import TrialConfig
-from fxai.errors import ConfigError
+from fxai.errors import ConfigError, InputError
 from fxai.secrets import has_password, redact_url
 from fxai.study.names import name_fault
+from fxai.study.objective import DEFAULT_OBJECTIVE, source_of
 from fxai.study.options import PrunerSpec, SamplerSpec
 from fxai.study.pruners import check_schedule, parse_pruner
 from fxai.study.samplers import check_sampler, parse_sampler
@@ -47,6 +49,7 @@ class _StudyKeys(Settings):
     storage: str = Field(repr=False)
     load_if_exists: bool = True
     base_config: str
+    objective: str = DEFAULT_OBJECTIVE
     sampler: dict[str, Any] = Field(default_factory=lambda: {"type": "TPESampler"})
     pruner: dict[str, Any] | None = None
     parameters: Annotated[tuple[Parameter, ...], BeforeValidator(as_tuple), AfterValidator(_not_empty)]
@@ -92,6 +95,8 @@ class StudySpec(Settings):
     """Name of the base config."""
     base: TrialConfig
     """Base config with the study's training_config: the ruler, and what trial 0 runs."""
+    objective: str = DEFAULT_OBJECTIVE
+    """`module:function` that a trial runs."""
     sampler: SamplerSpec
     pruner: PrunerSpec
     parameters: tuple[Parameter, ...]
@@ -105,11 +110,17 @@ class StudySpec(Settings):
     catch_exceptions: bool
 
     @property
+    def of_market(self) -> bool:
+        """Whether trials are scored on validation bars: neither on a Gymnasium environment nor by a user's function."""
+        return self.base.data is not None and self.objective == DEFAULT_OBJECTIVE
+
+    @property
     def spec_hash(self) -> str:
         """SHA-256 over what a trial's value depends on: metrics, space and base config, not budget and sampler."""
         what = {
             "directions": self.directions,
             "metric_names": self.metric_names,
+            "objective": self.objective,
             "parameters": [p.model_dump(mode="json", exclude_defaults=True) for p in self.parameters],
             "base": self.base.model_dump(mode="json", exclude={"training": {"device", "seed"}}),
         }
@@ -179,7 +190,9 @@ class _Reader:
         """The study, with its base config and all checks done."""
         keys = self.keys
         self._check_storage()
+        self._check_objective()
         base = self._base()
+        self._check_own_settings(base)
         directions, metrics = self._objectives(base)
         self.notes += check_space(
             base, keys.parameters, metrics, where=self.document.where, place=(*self.place, "parameters")
@@ -192,6 +205,7 @@ class _Reader:
             load_if_exists=keys.load_if_exists,
             base_config=keys.base_config,
             base=base,
+            objective=keys.objective,
             sampler=self._sampler(len(directions)),
             pruner=self._pruner(len(directions), base),
             parameters=keys.parameters,
@@ -206,8 +220,11 @@ class _Reader:
         keys = self.keys
         metrics = self._metrics(base)
         natural: tuple[Direction, ...] = tuple(
-            "minimize" if METRIC_DIRECTIONS[metric] == "minimize" else "maximize" for metric in metrics
+            "minimize" if METRIC_DIRECTIONS.get(metric) == "minimize" else "maximize" for metric in metrics
         )
+        if keys.direction is None and keys.directions is None and not set(metrics) <= METRIC_DIRECTIONS.keys():
+            own = next(metric for metric in metrics if metric not in METRIC_DIRECTIONS)
+            raise ConfigError(f"{own} is a metric of your own: say its direction", where=self.at(), hint="maximize?")
         directions = keys.directions or ((keys.direction,) if keys.direction else natural)
         if len(directions) != len(metrics):
             raise ConfigError(
@@ -216,7 +233,7 @@ class _Reader:
                 hint="write directions: [...] and metric_names: [...] of one length",
             )
         for metric, direction, usual in zip(metrics, directions, natural, strict=True):
-            if direction != usual:
+            if direction != usual and metric in METRIC_DIRECTIONS:
                 key = "directions" if keys.directions else "direction"
                 self.notes.append(f"{self.at(key)}: {metric} is usually {usual}d, and this study {direction}s it")
         if len(metrics) == 1 and rewards_idleness(metrics[0], directions[0]):
@@ -236,13 +253,15 @@ class _Reader:
         metrics = keys.metric_names or (keys.metric_name or "mean_reward",)
         key = "metric_names" if keys.metric_names else "metric_name"
         for metric in metrics:
-            if metric not in METRIC_DIRECTIONS:
+            if metric not in METRIC_DIRECTIONS and keys.objective == DEFAULT_OBJECTIVE:
                 raise ConfigError(
                     f"{key} {metric!r} is not a metric",
                     where=self.at(key),
                     hint=suggest(metric, METRIC_DIRECTIONS),
                 )
-        if base.env.gym_id is not None and metrics != ("mean_reward",):
+            if not is_own_name(metric):
+                raise ConfigError(f"{key} {metric!r} cannot be the name of a metric", where=self.at(key))
+        if keys.objective == DEFAULT_OBJECTIVE and base.env.gym_id is not None and metrics != ("mean_reward",):
             raise ConfigError(
                 f"{key} {', '.join(metrics)}: an episode of {base.env.gym_id} has no such metric",
                 where=self.at(key),
@@ -262,6 +281,20 @@ class _Reader:
             )
         if has_password(url):
             self.notes.append(f"{at}: storage holds a password; leave it out and set PGPASSWORD or a ~/.pgpass file")
+
+    def _check_objective(self) -> None:
+        try:
+            source_of(self.keys.objective)
+        except InputError as error:
+            raise ConfigError(error.what, where=self.at("objective"), hint=error.hint) from None
+
+    def _check_own_settings(self, base: TrialConfig) -> None:
+        if self.keys.objective == DEFAULT_OBJECTIVE and (names := list(base.objective.by_name)):
+            raise ConfigError(
+                f"objective.{names[0]}: FxAI's training has no such setting",
+                where=self.at("training_config", "objective"),
+                hint="name your function in the study: objective: module:function",
+            )
 
     def _base(self) -> TrialConfig:
         try:

@@ -138,7 +138,10 @@ class TrialRun:
                 "step": report.step,
                 "total_steps": report.total_steps,
                 "value": value,
+                "env_steps": report.env_steps,
                 "env_steps_per_s": rate,
+                "metrics": None if report.metrics is None else _finite_or_none(report.metrics),
+                "train": _finite_or_none(report.train),
             }
         )
         pruned = value is not None and len(self.spec.directions) == 1 and self._prune(report, value)

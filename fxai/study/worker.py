@@ -78,7 +78,7 @@ class Worker:
             self.storage = open_storage(self.spec.storage, create=False, check=False)
             self.study = load_study(self.storage, self.spec.study_name, pruner=build_pruner(self.spec.pruner))
         check_plugins(self.study, self.spec)
-        self._objective = load_objective(setup.objective)
+        self._objective = load_objective(setup.objective, self.spec.metric_names[0])
         self._heart = Heart(self.storage)
 
     def run(self) -> str:

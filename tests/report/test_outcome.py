@@ -161,7 +161,7 @@ def test_remarks_always_say_that_choosing_on_validation_is_no_evidence(finished:
 
 def test_remarks_on_episodes_of_a_gymnasium_environment_speak_of_no_market(finished: optuna.Study) -> None:
     last = remarks(judged(finished), of_market=False)[-1]
-    assert "best of 2 completed trials was chosen on the episodes that it is scored on" in last
+    assert "best of 2 completed trials was chosen by the score that it is shown with" in last
     assert "sealed" not in last
 
 

@@ -115,6 +115,23 @@ def loads(text: str, name: str) -> Document:
 
 def dump(data: dict[str, Any]) -> str:
     """Write plain data as YAML that `loads` reads back to the same values, keys in their order."""
+    return "".join(_dump_section(key, value) for key, value in data.items()) if data else _dump(data)
+
+
+def _dump_section(key: str, value: Any) -> str:
+    """One entry of the root; the next trial's configuration has most of them again, and PyYAML is slow."""
+    same = repr(value)
+    found = _last_sections.get(key)
+    if found is None or found[0] != same:
+        found = _last_sections[key] = (same, _dump({key: value}))
+    return found[1]
+
+
+_last_sections: dict[str, tuple[str, str]] = {}
+"""Key of the root → the value that was last written under it, as `repr` shows it, and its text."""
+
+
+def _dump(data: dict[str, Any]) -> str:
     text: str = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
     return text
 

@@ -126,11 +126,13 @@ def test_a_mistyped_database_is_an_error_and_is_not_created(tmp_path, monkeypatc
 def test_status_counts_trials(spec_file, capsys):
     two_trials(spec_file)
     assert cli.main(["status"]) == 0
-    head, row = capsys.readouterr().out.splitlines()
-    assert head.split()[:5] == ["study", "done", "running", "waiting", "failed"]
+    _, head, _, row, *rest = capsys.readouterr().out.splitlines()
+    assert head.split() == ["study", "state", "done", "trials", "best", "last", "ETA", "run", "by"]
     # 1 complete of 3; nothing runs; the repetition waits; a requeued trial is no failure
-    assert row.split()[:6] == ["fake", "1", "of", "3", "0", "1"]
-    assert "1.5 (trial 0)" in row
+    assert row.split()[:5] == ["fake", "interrupted", "1", "of", "3"]
+    assert "1 complete, 1 waiting, 1 run again" in row
+    assert "mean_reward 1.5 (trial 0)" in row
+    assert [line.split("  #")[0] for line in rest[-1:]] == ["  poe optuna-run --spec FILE"]
 
 
 def test_status_tells_a_budget_that_was_lowered_from_what_is_left(spec_file, capsys):
@@ -139,7 +141,7 @@ def test_status_tells_a_budget_that_was_lowered_from_what_is_left(spec_file, cap
         study.add_trial(optuna.trial.create_trial(value=0.5))
     assert cli.main(["status"]) == 0
     # 1 and 3 complete, and a budget of 3
-    assert "fake   4 (budget 3)  0" in capsys.readouterr().out
+    assert "fake   finished  4 (budget 3)  4 complete" in capsys.readouterr().out
 
 
 def test_a_spec_error_is_two_lines_on_stderr(spec_file, capsys):
@@ -262,7 +264,7 @@ def test_a_terminal_gets_notes_broken_at_blanks_and_errors_as_they_are(monkeypat
 def chosen(spec_file: Path, monkeypatch: pytest.MonkeyPatch, *words: str) -> list[commands.StudySpec]:
     """The studies that a command line would run."""
     seen: list[commands.StudySpec] = []
-    monkeypatch.setattr(commands, "_run_one", lambda _file, spec, _args: seen.append(spec) or 0)
+    monkeypatch.setattr(commands, "_run_one", lambda _file, spec, *_: seen.append(spec) or 0)
     assert cli.main(["--spec", str(spec_file), *words]) == 0
     return seen
 

@@ -36,20 +36,65 @@ def commands() -> dict[str, Entry]:
             run_options,
             "fxai.commands.run:run_command",
         ),
+        "study": Entry(
+            "Run or resume a study by its name, found among the specs of config/optuna.",
+            study_options,
+            "fxai.commands.study:study_command",
+        ),
+        "lint": Entry(
+            "Check a spec without running it, and forecast its trials, time and disk on this machine.",
+            lint_options,
+            "fxai.commands.lint:lint_command",
+        ),
         "best": Entry(
             "Print the best trial of a study and export its parameters and config.",
             best_options,
             "fxai.commands.best:best_command",
         ),
         "status": Entry(
-            "List the studies of a database and how far they are.",
+            "List studies and phases: how far they are, who runs them, what to type next.",
             status_options,
             "fxai.commands.status:status_command",
+        ),
+        "results": Entry(
+            "Compare what the phases found, or other studies: best, default, improvement, top parameters.",
+            results_options,
+            "fxai.commands.results:results_command",
+        ),
+        "compare": Entry(
+            "Set studies side by side and draw their histories into one plot.",
+            compare_options,
+            "fxai.commands.compare:compare_command",
+        ),
+        "refine": Entry(
+            "Write a new spec from what a study shows: freeze, narrow or widen its parameters.",
+            refine_options,
+            "fxai.commands.refine:refine_command",
+        ),
+        "plots": Entry(
+            "Draw the plots of a study and its report again from the database.",
+            plots_options,
+            "fxai.commands.plots:plots_command",
         ),
         "dashboard": Entry(
             "Serve Optuna's dashboard on this machine until Ctrl-C.",
             dashboard_options,
             "fxai.commands.dashboard:dashboard_command",
+        ),
+        "transfer": Entry(
+            "Carry the best settings of one phase to the next.",
+            transfer_options,
+            "fxai.commands.transfer:transfer_command",
+        ),
+        "chain": Entry(
+            "Run all phases, each from the best of the one before, and confirm the best of the last.",
+            chain_options,
+            "fxai.commands.chain:chain_command",
+        ),
+        "confirm": Entry(
+            "Train a study's best and the default again with fresh seeds, and say which is better.",
+            confirm_options,
+            "fxai.commands.confirm:confirm_command",
         ),
         "train": Entry(
             "Train one agent from a training config, for example an exported best config.",
@@ -72,20 +117,90 @@ def commands() -> dict[str, Entry]:
 def run_options(parser: Parser) -> None:
     """Options of `run`."""
     parser.add_argument("--spec", metavar="FILE", type=Path, required=True, help="study spec (YAML)")
+    parser.add_argument("--study-name", metavar="NAME", help="one study of the spec; or another name for its only one")
+    parser.add_argument("--new-study", action="store_true", help="run under the next free name: NAME-2, NAME-3, ...")
+    parser.add_argument("--without-transfer", action="store_true", help="run a phase without what it should inherit")
+    _override_options(parser)
+
+
+def study_options(parser: Parser) -> None:
+    """Options of `study`."""
+    parser.add_argument("study", metavar="NAME", help="a study's name, or that of its spec file")
+    _specs_option(parser)
+    parser.add_argument("--new-study", action="store_true", help="run under the next free name: NAME-2, NAME-3, ...")
+    parser.add_argument("--without-transfer", action="store_true", help="run a phase without what it should inherit")
+    _override_options(parser)
+
+
+def lint_options(parser: Parser) -> None:
+    """Options of `lint`."""
+    parser.add_argument(
+        "spec", metavar="SPEC", help="spec file (YAML), or the name of one of config/optuna or its study"
+    )
+    parser.add_argument("--no-calibration", action="store_true", help="train nothing, forecast no time")
+    parser.add_argument("--n-trials", metavar="N", type=_count, help="as in run")
+    parser.add_argument("--n-jobs", metavar="N", type=_count, help="as in run")
+    _set_option(parser, "as in run, for example training.total_updates=50; may be repeated")
+    _json_option(parser)
+    parser.set_defaults(timeout=None, storage=None)
+
+
+def chain_options(parser: Parser) -> None:
+    """Options of `chain`."""
+    _specs_option(parser)
+    _min_trials_option(parser)
+    _seeds_option(parser, least=0)
+    _override_options(parser)
+
+
+def transfer_options(parser: Parser) -> None:
+    """Options of `transfer`."""
+    parser.add_argument("--from-phase", metavar="N", type=_count, help="phase whose best is carried")
+    parser.add_argument("--to-phase", metavar="N", type=_count, help="phase that it is carried to")
+    parser.add_argument("--status", action="store_true", help="say what is carried where and whether it is stale")
+    parser.add_argument("--from-study", metavar="NAME", help="take this study in place of the phase's own")
+    _specs_option(parser)
+    _min_trials_option(parser)
+    parser.add_argument("--storage", metavar="URL", help="database in place of the specs'")
+    parser.add_argument("--results-dir", metavar="DIR", type=Path, help="results folder in place of the specs'")
+    _set_option(parser, "what the phases are run with, for example training.total_updates=50; may be repeated")
+    parser.set_defaults(n_trials=None, timeout=None)
+
+
+def confirm_options(parser: Parser) -> None:
+    """Options of `confirm`."""
+    _study_argument(parser)
+    _seeds_option(parser, least=2)
+    _storage_option(parser)
+    _results_option(parser)
+    parser.add_argument("--quiet", action="store_true", help="print no progress")
+
+
+def _override_options(parser: Parser) -> None:
+    """What `run` and `chain` take in place of a spec's own."""
     parser.add_argument("--n-trials", metavar="N", type=_count, help="total budget of each study, over all its runs")
     parser.add_argument("--timeout", metavar="SECONDS", type=_seconds, help="start no trial after this long")
-    parser.add_argument("--study-name", metavar="NAME", help="one study of the spec; or another name for its only one")
+    parser.add_argument(
+        "--n-jobs", metavar="N", type=_count, help="workers at once, one core each; default: the spec's"
+    )
     parser.add_argument("--storage", metavar="URL", help="database in place of the spec's")
     parser.add_argument("--results-dir", metavar="DIR", type=Path, help="results folder in place of the spec's")
-    parser.add_argument("--new-study", action="store_true", help="run under the next free name: NAME-2, NAME-3, ...")
-    parser.add_argument("--quiet", action="store_true", help="print warnings and errors only")
-    parser.add_argument(
-        "--set",
-        metavar="KEY=VALUE",
-        action="append",
-        default=[],
-        help="override a setting for all trials, for example training.total_updates=50; may be repeated",
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument("--quiet", action="store_true", help="print warnings and errors only")
+    output.add_argument(
+        "--json",
+        action="store_true",
+        help="print one JSON object per line and event on stdout, a summary as the last line of a study, nothing else; "
+        "events and their keys: fxai/report/json_lines.py",
     )
+    _set_option(parser, "override a setting for all trials, for example training.total_updates=50; may be repeated")
+
+
+def plots_options(parser: Parser) -> None:
+    """Options of `plots`."""
+    _study_argument(parser)
+    _storage_option(parser)
+    _results_option(parser)
 
 
 def best_options(parser: Parser) -> None:
@@ -93,18 +208,51 @@ def best_options(parser: Parser) -> None:
     _study_argument(parser)
     _storage_option(parser)
     _results_option(parser)
+    _json_option(parser)
 
 
 def status_options(parser: Parser) -> None:
     """Options of `status`."""
     _storage_option(parser)
+    _results_option(parser)
+    _json_option(parser)
+
+
+def results_options(parser: Parser) -> None:
+    """Options of `results`."""
+    parser.add_argument("studies", metavar="STUDY", nargs="*", help="names of studies; default: the phases")
+    parser.add_argument("--all", action="store_true", help="every study of the database")
+    _storage_option(parser)
+    _results_option(parser)
+    _json_option(parser)
+
+
+def compare_options(parser: Parser) -> None:
+    """Options of `compare`."""
+    parser.add_argument("studies", metavar="STUDY", nargs="+", help="names of two or more studies")
+    _storage_option(parser)
+    _results_option(parser)
+
+
+def refine_options(parser: Parser) -> None:
+    """Options of `refine`."""
+    _study_argument(parser)
+    _storage_option(parser)
+    _results_option(parser)
+    out = "the spec; default: config/optuna/STUDY_refined.yaml"
+    parser.add_argument("--out", metavar="FILE", type=Path, help=out)
+    parser.add_argument("--force", action="store_true", help="replace a refined spec that exists")
 
 
 def dashboard_options(parser: Parser) -> None:
     """Options of `dashboard`."""
-    _storage_option(parser)
-    parser.add_argument("--host", default="127.0.0.1", help="a loopback address; default: %(default)s")
-    parser.add_argument("--port", type=_port, default=defaults.DASHBOARD_PORT, help="default: %(default)s")
+    add = parser.add_argument
+    add("--spec", metavar="FILE", type=Path, help="study spec (YAML): its database, port and results folder")
+    add("--storage", metavar="URL", help=f"default: the spec's, else {defaults.STORAGE}")
+    results = f"holds the studies' folders, whose files are shown; default: the spec's, else {defaults.RESULTS}"
+    add("--results-dir", metavar="DIR", type=Path, help=results)
+    add("--host", default="127.0.0.1", help="a loopback address; default: %(default)s")
+    add("--port", type=_port, help=f"default: the spec's, else {defaults.DASHBOARD_PORT}")
 
 
 def train_options(parser: Parser) -> None:
@@ -157,6 +305,41 @@ def data_check_options(parser: Parser) -> None:
     add("--max-rows-shown", metavar="N", type=_count, default=5, help="of each defect; default: %(default)s")
 
 
+def _set_option(parser: Parser, help_text: str) -> None:
+    parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help=help_text)
+
+
+def _specs_option(parser: Parser) -> None:
+    parser.add_argument(
+        "--specs",
+        metavar="DIR",
+        type=Path,
+        default=Path("config/optuna"),
+        help="folder with the specs of the phases; default: %(default)s",
+    )
+
+
+def _min_trials_option(parser: Parser) -> None:
+    parser.add_argument(
+        "--min-trials",
+        metavar="N",
+        type=_count,
+        help="completed trials that a transfer needs; default: 10, or half of a smaller budget",
+    )
+
+
+def _seeds_option(parser: Parser, least: int) -> None:
+    def seeds(text: str) -> int:
+        if not text.isdecimal() or (int(text) < 2 and int(text) != least):
+            raise argparse.ArgumentTypeError(f"must be a whole number of at least 2, got {text!r}")
+        return int(text)
+
+    none = "; 0 confirms nothing" if least == 0 else ""
+    parser.add_argument(
+        "--seeds", metavar="N", type=seeds, default=5, help=f"fresh seeds of a confirmation; default: %(default)s{none}"
+    )
+
+
 def _study_argument(parser: Parser) -> None:
     parser.add_argument("study", metavar="STUDY", help="name of the study")
 
@@ -165,6 +348,10 @@ def _results_option(parser: Parser) -> None:
     parser.add_argument(
         "--results-dir", metavar="DIR", type=Path, default=Path(defaults.RESULTS), help="default: %(default)s"
     )
+
+
+def _json_option(parser: Parser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON, for scripts")
 
 
 def _storage_option(parser: Parser) -> None:

@@ -3,20 +3,55 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from fxai.report.results import write_results
+from fxai.report.json_lines import as_json, result_record
+from fxai.report.outcome import outcome_of
+from fxai.report.results import results_path, write_best, write_trials
 from fxai.report.summary import print_best
-from fxai.study.fingerprint import recorded_spec
 from fxai.study.names import checked_name
-from fxai.study.storage import load_study, opened
+from fxai.study.owner import Owner
+from fxai.study.reader import reading
+from fxai.study.recorded import recorded_spec
+from fxai.study.records import StudyRecord, as_study
+
+if TYPE_CHECKING:
+    from fxai.study.spec import StudySpec
 
 
 def best_command(args: argparse.Namespace) -> int:
-    """Print the best trial of a study and write best_params.json, results and best config."""
-    with opened(args.storage, readonly=True) as storage:
-        study = load_study(storage, args.study)
+    """Print the best trial of a study and write its files; of all trials only where theirs is out of date."""
+    with reading(args.storage) as reader:
+        record = reader.load(args.study, args.storage)
+        study = as_study(record)
         spec = recorded_spec(study, args.storage)
         folder = args.results_dir / checked_name(spec.study_name, "study")
-        write_results(study, spec, folder)
-        print_best(study, spec, folder)
+        outcome = outcome_of(study, spec.metric_names)
+        shown = {trial.number for trial in (outcome.best, outcome.default, *outcome.front) if trial is not None}
+        reader.complete(trial for trial in record.trials if trial.number in shown)
+        write_best(study, spec, folder)
+        if args.json:
+            print(as_json({"study": spec.study_name, "folder": str(folder), **result_record(outcome)}))
+        else:
+            print_best(study, spec, folder)
+        if _out_of_date(record, spec, folder):
+            reader.complete(record.trials)
+            write_trials(study, spec, folder)
     return 0
+
+
+def _out_of_date(record: StudyRecord, spec: StudySpec, folder: Path) -> bool:
+    """Whether the file of all trials lacks some and nobody will write it: a run does at its end, unless it is killed.
+
+    It is the only file whose making takes longer the more trials there are.
+    """
+    path = results_path(spec, folder)
+    if not path.exists():
+        return True
+    holder = record.user_attrs.get("orchestrator")
+    running = Owner.from_dict(holder) if isinstance(holder, dict) else None
+    if running is not None and not running.is_known_dead():
+        return False
+    ends = [trial.datetime_complete for trial in record.trials if trial.datetime_complete is not None]
+    return bool(ends) and max(ends).timestamp() >= path.stat().st_mtime

@@ -9,14 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fxai import yaml_strict
+from fxai.commands.audience import Audience
+from fxai.commands.phases import places, typed_transfer_of
 from fxai.config.load import get_dotted, set_dotted, validate
 from fxai.errors import FxaiError, InputError, StudyConflict
 from fxai.report.talk import say
 from fxai.study.names import checked_name
-from fxai.study.pruners import check_schedule
+from fxai.study.pruners import never_fires
+from fxai.study.slots import workers_of
 from fxai.study.space import Parameter
 from fxai.study.space_checks import check_space
 from fxai.study.spec import SpecFile, StudySpec, load_specs
+from fxai.study.transfer import check_bars, inherited_by
 
 if TYPE_CHECKING:
     import optuna
@@ -29,16 +33,16 @@ def run_command(args: argparse.Namespace) -> int:
     specs = load_specs(args.spec)
     for warning in specs.warnings:
         say(f"warning: {warning}")
+    audience = Audience(specs, args)
     for spec in _chosen(specs, args.study_name):
-        code = _run_one(specs, _with_overrides(spec, args), args)
+        code = _run_one(specs, _inheriting(specs, with_overrides(spec, args), args), args, audience)
         if code:
             return code
     return 0
 
 
-def _run_one(specs: SpecFile, spec: StudySpec, args: argparse.Namespace) -> int:
+def _run_one(specs: SpecFile, spec: StudySpec, args: argparse.Namespace, audience: Audience) -> int:
     from fxai.market.data import load_market
-    from fxai.report.terminal import make_view
     from fxai.study.launch import run_study
 
     if args.new_study:
@@ -56,33 +60,36 @@ def _run_one(specs: SpecFile, spec: StudySpec, args: argparse.Namespace) -> int:
             notes.append(f"crosses of two quoted rates: {', '.join(market.derived)}")
     _check_device(spec.base.training.device)
     _check_plugins(spec)
+    n_workers, fewer = workers_of(spec)
+    notes += [fewer] if fewer is not None else []
     for note in notes if not args.quiet else ():
         say(f"note: {note}")
-    if spec.n_jobs > 1:
-        say(f"note: n_jobs is {spec.n_jobs}; this version runs one trial at a time")
     started = time.monotonic()
     results_dir = args.results_dir or specs.results_dir
     data_hash, contents = (None, None) if market is None else (market.data_hash, market.contents)
-    try:
-        view = make_view(quiet=args.quiet)
-        outcome = run_study(spec, results_dir, view, data_hash=data_hash, contents=contents)
-    except StudyConflict:
-        raise
-    except FxaiError:
-        # what the trials before it gave is not lost with the error
-        with suppress(FxaiError):
-            _write(spec, results_dir / spec.study_name, specs.save_study_plots, True, 0.0, interrupted=True)
-        raise
-    if not outcome.killed:
-        _write(
-            spec,
-            outcome.folder,
-            specs.save_study_plots,
-            args.quiet,
-            time.monotonic() - started,
-            interrupted=outcome.interrupted,
-            market=market,
-        )
+    check_bars(spec, data_hash)
+    with audience.hears_errors(spec, results_dir / spec.study_name):
+        try:
+            view = audience.view(spec, results_dir / spec.study_name)
+            outcome = run_study(spec, results_dir, view, data_hash=data_hash, contents=contents, n_workers=n_workers)
+        except StudyConflict:
+            raise
+        except FxaiError:
+            # what the trials before it gave is not lost with the error
+            with suppress(FxaiError):
+                _write(spec, results_dir / spec.study_name, specs.save_study_plots, True, 0.0, interrupted=True)
+            raise
+        if not outcome.killed:
+            paths = _write(
+                spec,
+                outcome.folder,
+                specs.save_study_plots,
+                not audience.reads,
+                time.monotonic() - started,
+                interrupted=outcome.interrupted,
+                market=market,
+            )
+            audience.ended(spec, outcome, paths)
     return outcome.exit_code
 
 
@@ -95,8 +102,9 @@ def _write(
     *,
     interrupted: bool,
     market: Market | None = None,
-) -> None:
+) -> list[Path]:
     """Write and print the results as the database has them, beside the baselines where the market is given."""
+    from fxai.report.insights import write_insights
     from fxai.report.results import write_results
     from fxai.report.summary import print_summary
     from fxai.study.storage import load_study, opened
@@ -106,17 +114,20 @@ def _write(
         paths = write_results(study, spec, folder)
         if market is not None and spec.of_market and not interrupted:
             paths = [*_write_baselines(study, spec, folder, market), *write_results(study, spec, folder)]
+        paths.append(write_insights(study, spec, folder))
         if with_plots:
+            from fxai.report.page import write_report
             from fxai.report.plots import write_plots
 
-            paths += write_plots(study, spec, folder)
+            paths += [*write_plots(study, spec, folder), write_report(study, spec, folder)]
         if not quiet:
             print_summary(study, spec, folder, paths, elapsed_s=elapsed_s, interrupted=interrupted)
+    return paths
 
 
 def _write_baselines(study: optuna.Study, spec: StudySpec, folder: Path, market: Market) -> list[Path]:
     """What the best trial is held against, on the episodes that scored it; torch is imported here alone."""
-    from fxai.report.baselines import turnover_of, write_baselines
+    from fxai.report.baselines import turnover_of, write_baseline_equity, write_baselines
     from fxai.report.outcome import outcome_of
 
     outcome = outcome_of(study, spec.metric_names)
@@ -124,13 +135,18 @@ def _write_baselines(study: optuna.Study, spec: StudySpec, folder: Path, market:
         return []
     from fxai.agent.process import prepare_process
     from fxai.evaluate.baselines import ruler_baselines
+    from fxai.evaluate.curve import equity_curve
 
     prepare_process()
     turnover = turnover_of(outcome)
-    runs = ruler_baselines(spec.base, market.validation, turnover=turnover)
+    runs = ruler_baselines(spec.ruler, market.validation, turnover=turnover)
     metrics = runs.metrics(market.bars_per_year)
     told = {"cut": int(runs.cut_E.sum()), "traders": len(runs.draws), "idle": runs.idle}
-    return [write_baselines(study, spec, folder, outcome, metrics, **told)]
+    equity = {name: equity_curve([paths]) for name, paths in runs.paths.items()}
+    return [
+        write_baselines(study, spec, folder, outcome, metrics, **told),
+        write_baseline_equity(folder, equity),
+    ]
 
 
 def _chosen(specs: SpecFile, name: str | None) -> list[StudySpec]:
@@ -146,20 +162,43 @@ def _chosen(specs: SpecFile, name: str | None) -> list[StudySpec]:
     return [specs.studies[0].model_copy(update={"study_name": checked_name(name, "--study-name")})]
 
 
-def _with_overrides(spec: StudySpec, args: argparse.Namespace) -> StudySpec:
-    changes = {"n_trials": args.n_trials, "timeout": args.timeout, "storage": args.storage}
+def _inheriting(specs: SpecFile, spec: StudySpec, args: argparse.Namespace) -> StudySpec:
+    """The study with what the transfer has left in its folder."""
+    if args.without_transfer or not spec.inherits:
+        return spec
+    results_dir = args.results_dir or specs.results_dir
+    of_the_file = {own.study_name for own in specs.studies}
+    return inherited_by(
+        spec,
+        results_dir,
+        written_for=spec.study_name if spec.study_name in of_the_file else specs.studies[0].study_name,
+        missing=typed_transfer_of(specs.path, spec, places(args.storage, args.results_dir)),
+        free=[assignment.partition("=")[0].strip() for assignment in args.set],
+    )
+
+
+def with_overrides(spec: StudySpec, args: argparse.Namespace) -> StudySpec:
+    """The study with what the command line says otherwise.
+
+    Raises:
+        InputError, ConfigError: an override that cannot be, or does not go with the rest.
+    """
+    changes = {key: getattr(args, key, None) for key in ("n_trials", "timeout", "storage", "n_jobs")}
     spec = spec.model_copy(update={key: value for key, value in changes.items() if value is not None})
     if not args.set:
         return spec
-    base = spec.base.model_dump(mode="json")
+    ruler, named = spec.ruler.model_dump(mode="json"), []
     for assignment in args.set:
         key, equals, text = assignment.partition("=")
         if not equals:
             raise InputError(f"{assignment!r} is not KEY=VALUE", where="--set")
-        base = set_dotted(base, key.strip(), yaml_strict.loads(f"value: {text}", f"--set {key}").data["value"])
-    spec = spec.model_copy(update={"base": validate(base, where=lambda _: "--set")})
+        named.append(key.strip())
+        ruler = set_dotted(ruler, key.strip(), yaml_strict.loads(f"value: {text}", f"--set {key}").data["value"])
+    # what is set by hand comes before what the spec fixes
+    spec = spec.on_ruler(validate(ruler, where=lambda _: "--set"), free=named)
     check_space(spec.base, spec.parameters, spec.metric_names, where=lambda _: "--set", place=())
-    check_schedule(spec.pruner, spec.base.training, spec.n_trials, where=lambda _: "--set", place=())
+    if useless := never_fires(spec.pruner, spec.base.training):  # refused in a spec; short trial runs are meant so
+        say(f"warning: --set: pruner: {spec.pruner.type} can never stop a trial: {useless}")
     return spec
 
 
@@ -175,11 +214,11 @@ def _under_free_name(spec: StudySpec) -> StudySpec:
 
 def bars_needed(spec: StudySpec) -> int:
     """Bars that a part of the market needs for any trial: the warm-up and the longest episode."""
-    episode = spec.base.env.max_episode_steps
+    episode = max(spec.base.env.max_episode_steps, spec.ruler.env.max_episode_steps)
     for parameter in spec.parameters:
         if parameter.name == "env.max_episode_steps":
             episode = max(episode, _largest(parameter))
-    return spec.base.evaluation.warmup_bars + episode
+    return spec.ruler.evaluation.warmup_bars + episode
 
 
 def _values(spec: StudySpec, name: str) -> tuple[Any, ...]:
@@ -187,7 +226,7 @@ def _values(spec: StudySpec, name: str) -> tuple[Any, ...]:
     for parameter in spec.parameters:
         if parameter.name == name and parameter.choices is not None:
             return parameter.choices
-    return (get_dotted(spec.base, name),)
+    return (get_dotted(spec.base, name), get_dotted(spec.ruler, name))
 
 
 def _check_gym(gym_id: str) -> None:

@@ -9,5 +9,5 @@ from fxai.report.status import print_status
 
 def status_command(args: argparse.Namespace) -> int:
     """Print the table."""
-    print_status(args.storage)
+    print_status(args.storage, args.results_dir, as_json=args.json)
     return 0

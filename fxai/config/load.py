@@ -6,7 +6,7 @@ A dotted name such as `training.learning_rate` is the place of a setting in a `T
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from pathlib import Path
 from types import UnionType
@@ -113,6 +113,14 @@ def get_dotted(config: TrialConfig, name: str) -> Any:
     for key in name.split("."):
         value = getattr(value, key)
     return value
+
+
+def flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one, by dotted name."""
+    found: dict[str, Any] = {}
+    for key, value in data.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return found
 
 
 def field_names() -> list[str]:

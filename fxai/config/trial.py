@@ -11,6 +11,7 @@ from fxai.config.evaluation import EvaluationConfig
 from fxai.config.model import ModelConfig
 from fxai.config.objective import ObjectiveConfig
 from fxai.config.training import TrainingConfig
+from fxai.config.wandb import WandbConfig
 
 _ONLY_WITH_A_MARKET: dict[str, tuple[str, ...]] = {
     "env": tuple(name for name in EnvConfig.model_fields if name != "gym_id"),
@@ -30,6 +31,7 @@ class TrialConfig(Settings):
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    wandb: WandbConfig = WandbConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
     """Settings of an objective of your own; only beside a spec's `objective`."""
 

@@ -5,6 +5,7 @@ Axes: P population, E episodes, played at once.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
@@ -63,6 +64,9 @@ class GymEvaluator:
 
     def by_instrument(self) -> None:
         """There are none."""
+
+    def equity(self, sound: Sequence[bool]) -> None:
+        """There is none."""
 
     @torch.no_grad()
     def play(self, policy: Policy) -> list[Played]:

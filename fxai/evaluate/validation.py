@@ -10,6 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from fxai.agent.policy import Policy
@@ -17,6 +18,7 @@ from fxai.config import TrialConfig
 from fxai.env.rewards import RewardFunction
 from fxai.env.trading import TradingEnv
 from fxai.errors import DataError
+from fxai.evaluate.curve import EquityCurve, equity_curve
 from fxai.evaluate.episodes import run_policy
 from fxai.evaluate.metrics import Paths, measure
 from fxai.market.data import MarketPart
@@ -103,13 +105,20 @@ class Evaluator:
 
     def by_instrument(self) -> list[dict[str, dict[str, float]]]:
         """Each member's metrics of the latest call, per instrument: its own episodes alone."""
-        rows = first_rows(self.ruler, self.part).numpy()
-        owner_E = np.searchsorted(self.part.offsets_I, rows, side="right") - 1
         rates = self.part.bars_per_year_I or (self.bars_per_year,) * len(self.part.instruments)
+        own = self._own_episodes()
         return [
-            {
-                name: measure(paths.episodes(np.flatnonzero(owner_E == i)), rates[i])
-                for i, name in enumerate(self.part.instruments)
-            }
+            {name: measure(paths.episodes(own[name]), rate) for name, rate in zip(own, rates, strict=True)}
             for paths in self._latest
         ]
+
+    def equity(self, sound: Sequence[bool]) -> EquityCurve | None:
+        """The curve of the latest call over the members that are `sound`; None where there is none."""
+        members = [paths for paths, keep in zip(self._latest, sound, strict=True) if keep]
+        return equity_curve(members, self._own_episodes()) if members else None
+
+    def _own_episodes(self) -> dict[str, NDArray[np.int64]]:
+        """Instrument → indices of its episodes."""
+        rows = first_rows(self.ruler, self.part).numpy()
+        owner_E = np.searchsorted(self.part.offsets_I, rows, side="right") - 1
+        return {name: np.flatnonzero(owner_E == i) for i, name in enumerate(self.part.instruments)}

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import optuna
 import pydantic
 
 from fxai.config.base import Settings
@@ -17,11 +16,18 @@ from fxai.config.metrics import DO_NOTHING, GAINS, HINDSIGHT
 from fxai.files import write_json_atomic
 from fxai.report.outcome import Outcome, first_value, metrics_of
 from fxai.report.text import metric
+from fxai.study.trial_files import write_table
 
 if TYPE_CHECKING:
+    import optuna
+
+    from fxai.evaluate.curve import EquityCurve
     from fxai.study.spec import StudySpec
 
 BASELINES = "baselines.json"
+
+BASELINE_EQUITY = "baselines_equity.csv"
+"""Mean equity of each baseline over the same episodes, by bars since their begin; for the page's picture."""
 
 FORMAT = 2
 """Version of the file's structure."""
@@ -86,6 +92,19 @@ def write_baselines(
     )
     path = folder / BASELINES
     write_json_atomic(path, told.model_dump(mode="json"))
+    return path
+
+
+def write_baseline_equity(folder: Path, curves: Mapping[str, EquityCurve]) -> Path:
+    """Write the mean curve of each baseline, all over the same bars.
+
+    Raises:
+        StorageError, InputError: the disk is full, or the folder cannot be written to.
+    """
+    path = folder / BASELINE_EQUITY
+    bars = next(iter(curves.values())).bar_R.tolist()
+    rows = zip(bars, *(curve.mean_R.tolist() for curve in curves.values()), strict=True)
+    write_table(path, ["bar", *curves], rows)
     return path
 
 

@@ -1,4 +1,5 @@
-"""The picture of a running study: heading, progress bar, best so far, counts, table of the latest trials.
+"""The picture of a running study: heading, progress bar, best so far, counts, a panel for each running trial, and a
+table of the latest that have ended.
 
 Pure: progress and terminal size in, a rich renderable out. Texts are `rich.text.Text`: no markup is parsed.
 """
@@ -6,6 +7,7 @@ Pure: progress and terminal size in, a rich renderable out. Texts are `rich.text
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Callable
 from typing import Literal
 
@@ -17,6 +19,15 @@ from rich.text import Text
 
 from fxai.report.progress import RunProgress, TrialRow
 from fxai.report.text import TOO_FEW_TRADES, assignments, clean, done_of, duration, number, short_names
+
+MOST_ROWS = 20
+"""Trials in the table, on however tall a terminal."""
+
+TABLE_ROOM = 9
+"""Lines kept for the table where the parameters of the running trials would take all: heading and a few rows."""
+
+INDENT = "  "
+LEAST_BAR = 6
 
 GAP = 2
 """Blanks between two columns: rich's padding and its invisible divider."""
@@ -59,16 +70,99 @@ def _time_left(progress: RunProgress) -> str:
 
 def frame(progress: RunProgress, title: str, metric: str, *, width: int, height: int) -> RenderableType:
     """The whole picture, never taller than the terminal."""
-    head = [_line(title, "bold"), _bar(progress, width), _line(_best(progress)), _line(_tally(progress))]
-    columns, hidden = _columns(progress.latest(10), metric, width)
-    overhead = len(head) + 2 + max(len(column.header) for column in columns) + bool(hidden)
-    rows = progress.latest(min(10, height - overhead - 1))
+    parts: list[RenderableType] = [
+        _line(title, "bold"),
+        _bar(progress, width),
+        _line(_best(progress)),
+        _line(_tally(progress)),
+    ]
+    left = height - len(parts) - 1
+    panels = _panels(progress, metric, width, left - 1)
+    if panels:
+        parts += [Text(""), *panels]
+        left -= len(panels) + 1
+    return Group(*parts, *_ended(progress, metric, width, left))
+
+
+def _ended(progress: RunProgress, metric: str, width: int, room: int) -> list[RenderableType]:
+    """The table of the latest trials that have ended, in at most `room` lines; nothing where it does not fit."""
+    columns, hidden = _columns(progress.latest(MOST_ROWS), metric, width)
+    around = 1 + max(len(column.header) for column in columns) + 1 + bool(hidden)
+    rows = progress.latest(min(MOST_ROWS, room - around))
     if not rows:
-        return Group(*head)
-    parts: list[RenderableType] = [*head, Text(""), _table(rows, columns, progress.best)]
+        return []
+    parts: list[RenderableType] = [Text(""), _table(rows, columns, progress.best)]
     if hidden:
         parts.append(_line(f"not shown for want of width: {', '.join(hidden)}", "dim"))
-    return Group(*parts)
+    return parts
+
+
+def _panels(progress: RunProgress, metric: str, width: int, room: int) -> list[RenderableType]:
+    """A panel for each running trial: how far it is, and its parameters on as many lines as there are for all.
+
+    Each worker has its place, which stays empty while it is between two trials: the picture does not jump.
+    """
+    rows = sorted(progress.running, key=lambda row: (row.worker, row.number))
+    if not rows or room < 1:
+        return []
+    wrapped = {row.number: _wrapped(row, width - len(INDENT)) for row in rows}
+    longest = max(len(lines) for lines in wrapped.values())
+    slots = _slots(rows, progress.most_running)
+    for spare in (TABLE_ROOM if progress.latest(1) else 0, 0):
+        depth = min(longest, (room - spare) // len(slots) - 1)
+        if depth >= min(1, longest):
+            break
+    if depth < 0:  # not even a line for each
+        more = f"and {len(rows) - room + 1} more running"
+        return [*_panel_lines(progress, rows[: room - 1], metric, width), _line(more, "dim")]
+    heads = dict(zip((row.number for row in rows), _panel_lines(progress, rows, metric, width), strict=True))
+    panels: list[RenderableType] = []
+    for row in slots:
+        lines = [] if row is None else wrapped[row.number]
+        kept = [*lines[: depth - 1], " ".join(lines[depth - 1 :])] if depth else []
+        panels.append(Text("") if row is None else heads[row.number])
+        panels += [_line(INDENT + line, "dim") for line in kept + [""] * (depth - len(kept))]
+    return panels
+
+
+def _slots(rows: list[TrialRow], many: int) -> list[TrialRow | None]:
+    """The running trials, in order of worker, with None for each worker that has none."""
+    busy = {row.worker for row in rows}
+    idle = [worker for worker in range(max(many, *busy, 0) + 1) if worker not in busy][: max(0, many - len(rows))]
+    placed = [(row.worker, row) for row in rows] + [(worker, None) for worker in idle]
+    return [row for _, row in sorted(placed, key=lambda pair: pair[0])]
+
+
+def _wrapped(row: TrialRow, width: int) -> list[str]:
+    """The parameters of a trial in lines of at most `width`, broken between two of them."""
+    return textwrap.wrap(assignments(row.params), max(8, width), break_long_words=False, break_on_hyphens=False)
+
+
+def _panel_lines(progress: RunProgress, rows: list[TrialRow], metric: str, width: int) -> list[RenderableType]:
+    """`trial 12 (worker 1) ━━━━━╺━━━ update 5/30, mean_reward 0.12, 23s`, the bars one below the other."""
+    of_workers = progress.most_running > 1
+    names = [f"trial {row.number}" + (f" (worker {row.worker})" if of_workers else "") for row in rows]
+    told = [_how_far(progress, row, metric) for row in rows]
+    left = max(map(len, names))
+    room = min(40, width - left - max(map(len, told)) - 2)
+    lines: list[RenderableType] = []
+    for row, name, how in zip(rows, names, told, strict=True):
+        if room < LEAST_BAR:
+            line = _line(f"{name} {how}")
+            line.stylize(STATE_STYLES["running"], 0, len(name))
+            lines.append(line)
+            continue
+        bar = ProgressBar(total=max(1, row.total_steps), completed=row.step, width=room)
+        grid = Table.grid(padding=(0, 1))
+        grid.add_row(Text(name.ljust(left), STATE_STYLES["running"], no_wrap=True), bar, Text(how, no_wrap=True))
+        lines.append(grid)
+    return lines
+
+
+def _how_far(progress: RunProgress, row: TrialRow, metric: str) -> str:
+    parts = [f"update {_update(row)}"] if row.total_steps else ["starting"]
+    parts += [f"{metric} {number(row.value)}"] if row.value is not None else []
+    return ", ".join([*parts, duration(progress.age_s(row))])
 
 
 def _line(text: str, style: str = "") -> Text:

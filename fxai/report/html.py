@@ -47,7 +47,9 @@ def escape(text: object, limit: int = 1000) -> str:
     return html.escape(clean(text, limit), quote=True)
 
 
-def page(*, title: str, body: str, scripts: Sequence[str] = (), script_files: Sequence[str] = ()) -> str:
+def page(
+    *, title: str, body: str, scripts: Sequence[str] = (), script_files: Sequence[str] = (), style: str = ""
+) -> str:
     """A whole document.
 
     Args:
@@ -55,6 +57,7 @@ def page(*, title: str, body: str, scripts: Sequence[str] = (), script_files: Se
         body: HTML whose texts the caller has escaped.
         scripts: code, run in order at the end of the body.
         script_files: names of script files beside the page, loaded before `scripts`.
+        style: rules that follow those of every page.
     """
     nonce = hashlib.sha256("\0".join([title, body, *scripts]).encode()).hexdigest()[:32]
     policy = (
@@ -72,7 +75,7 @@ def page(*, title: str, body: str, scripts: Sequence[str] = (), script_files: Se
             f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<title>{escape(title)}</title>",
-            f"<style>{_STYLE}</style>",
+            f"<style>{_STYLE}{style}</style>",
             "</head>",
             "<body>",
             f"<h1>{escape(title)}</h1>",

@@ -1,6 +1,7 @@
 """What a study's trials say: which is best, how the default config did, what to make of it.
 
-Reads any optuna study without torch; used by the result files, the summary and the plots, so that they agree.
+Reads any optuna study, or a record of one (fxai.study.records), without torch and Optuna; used by the result files,
+the summary and the plots, so that they agree.
 "Best" is the best COMPLETE, feasible trial with a finite value; optuna's own best_value may be infinite.
 """
 
@@ -10,11 +11,13 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-
-import optuna
-from optuna.trial import FrozenTrial, TrialState
+from typing import TYPE_CHECKING
 
 from fxai.config.metrics import METRIC_DIRECTIONS, rewards_idleness
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.trial import FrozenTrial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +65,7 @@ def outcome_of(study: optuna.Study, metric_names: Sequence[str]) -> Outcome:
     """Read the study once and judge it."""
     trials = tuple(study.get_trials(deepcopy=False))
     directions = tuple(direction.name.lower() for direction in study.directions)
-    completed = tuple(trial for trial in trials if trial.state is TrialState.COMPLETE and _finite(trial))
+    completed = tuple(trial for trial in trials if trial.state.name == "COMPLETE" and _finite(trial))
     sound = tuple(trial for trial in completed if not trial.user_attrs.get("failure")) or completed
     candidates = tuple(filter(is_feasible, sound)) or sound
     front = _pareto_front(candidates, directions)
@@ -106,7 +109,14 @@ def speed(trials: Iterable[FrozenTrial]) -> float | None:
     return sum(steps for steps, _ in told) / sum(seconds for _, seconds in told) if told else None
 
 
-def remarks(outcome: Outcome, *, min_trades: int = 0, beside: Sequence[str] = (), of_market: bool = True) -> list[str]:
+def remarks(
+    outcome: Outcome,
+    *,
+    min_trades: int = 0,
+    beside: Sequence[str] = (),
+    of_market: bool = True,
+    start: str = "default config",
+) -> list[str]:
     """Honest sentences about the result, the most important first.
 
     Args:
@@ -114,22 +124,23 @@ def remarks(outcome: Outcome, *, min_trades: int = 0, beside: Sequence[str] = ()
         min_trades: of the study's evaluation.
         beside: what `fxai.report.baselines.verdicts` says of the best trial beside the baselines.
         of_market: the trials were scored on validation bars; else in a Gymnasium environment, or by a user's function.
+        start: what trial 0 ran, the default config or that which an earlier phase found.
     """
     if outcome.best is None:
         return ["No trial has completed with a finite value, so there is no best trial."]
     does = [_of_the_metric(outcome, of_market), *_what_the_best_does(outcome, outcome.best, min_trades)]
-    return [s for s in [_beside_the_default(outcome), *does, *beside, _selection(outcome, of_market)] if s]
+    return [s for s in [_beside_the_default(outcome, start), *does, *beside, _selection(outcome, of_market)] if s]
 
 
-def _beside_the_default(outcome: Outcome) -> str:
+def _beside_the_default(outcome: Outcome, start: str) -> str:
     if outcome.default is None or outcome.improvement is None or outcome.best is None:
-        return "The default config did not complete, so there is nothing to compare the best trial with."
+        return f"The {start} did not complete, so there is nothing to compare the best trial with."
     if len(outcome.completed) == 1:
-        return "Only the default config has completed."
+        return f"Only the {start} has completed."
     if outcome.best.number == outcome.default.number:
-        return "No trial beat the default config: keep it."
+        return f"No trial beat the {start}: keep it."
     if outcome.improvement <= 0:
-        return "The best trial is no better than the default config: keep the default."
+        return f"The best trial is no better than the {start}: keep that."
     return ""
 
 
@@ -199,9 +210,14 @@ def _pareto_front(trials: Sequence[FrozenTrial], directions: Sequence[str]) -> t
     if len(directions) == 1:
         best = min(trials, key=lambda trial: (losses[trial.number], trial.number), default=None)
         return () if best is None else (best,)
-    return tuple(
-        trial for trial in trials if not any(_dominates(other, losses[trial.number]) for other in losses.values())
-    )
+    # A trial that dominates another comes before it in this order, and is itself on the front or dominated by one that
+    # is: each need only be held against the front so far, and with two objectives against its last point alone.
+    front: list[FrozenTrial] = []
+    for trial in sorted(trials, key=lambda trial: losses[trial.number]):
+        rivals = front[-1:] if len(directions) == 2 else front
+        if not any(_dominates(losses[other.number], losses[trial.number]) for other in rivals):
+            front.append(trial)
+    return tuple(sorted(front, key=lambda trial: trial.number))
 
 
 def _dominates(a: tuple[float, ...], b: tuple[float, ...]) -> bool:

@@ -125,8 +125,8 @@ class RunProgress:
 
     @property
     def running(self) -> list[TrialRow]:
-        """Trials that a worker is at."""
-        return [row for row in self.rows.values() if row.running]
+        """Trials that a worker is at, in order of number."""
+        return sorted((row for row in self.rows.values() if row.running), key=lambda row: row.number)
 
     @property
     def finished_now(self) -> int:
@@ -166,7 +166,16 @@ class RunProgress:
         behind = sum(min(now - row.started, mean) for row in self.running)
         return max(0.0, left * mean - behind) / max(1, min(self._workers, left))
 
+    @property
+    def most_running(self) -> int:
+        """The most trials that were seen at work at once."""
+        return self._workers
+
+    def age_s(self, row: TrialRow) -> float:
+        """Seconds since a trial began."""
+        return self._clock() - row.started
+
     def latest(self, limit: int) -> list[TrialRow]:
-        """Up to `limit` trials in order of number: the running ones, then the newest of the others."""
-        newest_first = sorted(self.rows.values(), key=lambda row: (not row.running, -row.number))
-        return sorted(newest_first[: max(0, limit)], key=lambda row: row.number)
+        """The newest `limit` trials that have ended, in order of number."""
+        over = sorted((row for row in self.rows.values() if not row.running), key=lambda row: -row.number)
+        return over[: max(0, limit)][::-1]

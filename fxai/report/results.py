@@ -15,9 +15,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import optuna
 import pydantic
-from optuna.trial import FrozenTrial
 
 from fxai.config import TrialConfig
 from fxai.config.base import Settings
@@ -28,10 +26,12 @@ from fxai.report.outcome import Outcome, duration_s, first_value, is_feasible, o
 from fxai.report.text import clean, number
 from fxai.study import space
 from fxai.study.objective import DEFAULT_OBJECTIVE
-from fxai.study.trial import with_seed
 from fxai.yaml_strict import dump
 
 if TYPE_CHECKING:
+    import optuna
+    from optuna.trial import FrozenTrial
+
     from fxai.study.spec import StudySpec
 
 FORMAT = 1
@@ -91,27 +91,55 @@ def write_results(study: optuna.Study, spec: StudySpec, folder: Path) -> list[Pa
     Raises:
         StorageError, InputError: the disk is full, or the folder cannot be written to.
     """
+    best = write_best(study, spec, folder)
+    results = write_trials(study, spec, folder)
+    return [*best[:1], results, *best[1:]]
+
+
+def write_best(study: optuna.Study, spec: StudySpec, folder: Path) -> list[Path]:
+    """Write the files of the best trial, best_params.json first, or remove them where there is none.
+
+    Returns, raises: as `write_results`.
+    """
     ensure_writable_dir(folder)
     outcome = outcome_of(study, spec.metric_names)
-    said = sentences(study, spec, folder, outcome)
-    results = folder / f"{spec.study_name}_results.json"
     best_params, best_config, ruler = folder / BEST_PARAMS, best_config_path(spec, folder), folder / RULER
-    write_json_atomic(results, _study_record(study, spec, outcome, said))
     if outcome.best is None:
         for stale in (best_params, best_config, ruler, folder / BASELINES):
             stale.unlink(missing_ok=True)
-        return [results]
+        return []
+    said = sentences(study, spec, folder, outcome)
     write_text_atomic(ruler, ruler_text(spec))
     write_text_atomic(best_config, best_config_text(spec, outcome, outcome.best, said))
     write_json_atomic(best_params, _with_checksum(_best_record(spec, outcome, outcome.best, said)))
-    return [best_params, results, best_config, ruler]
+    return [best_params, best_config, ruler]
+
+
+def write_trials(study: optuna.Study, spec: StudySpec, folder: Path) -> Path:
+    """Write <study>_results.json, which holds every trial.
+
+    Returns, raises: as `write_results`.
+    """
+    ensure_writable_dir(folder)
+    outcome = outcome_of(study, spec.metric_names)
+    said = sentences(study, spec, folder, outcome)
+    path = results_path(spec, folder)
+    write_json_atomic(path, _study_record(study, spec, outcome, said))
+    return path
+
+
+def results_path(spec: StudySpec, folder: Path) -> Path:
+    """Where all trials are written."""
+    return folder / f"{spec.study_name}_results.json"
 
 
 def sentences(study: optuna.Study, spec: StudySpec, folder: Path, outcome: Outcome) -> list[str]:
     """What to make of the study, with the baselines that its folder holds."""
     beside = verdicts(outcome, load_baselines(study, spec, folder))
     of_market = spec.of_market
-    return remarks(outcome, min_trades=spec.base.evaluation.min_trades, beside=beside, of_market=of_market)
+    return remarks(
+        outcome, min_trades=spec.ruler.evaluation.min_trades, beside=beside, of_market=of_market, start=spec.start_name
+    )
 
 
 def scored_on(spec: StudySpec) -> str:
@@ -120,7 +148,7 @@ def scored_on(spec: StudySpec) -> str:
         return "validation data"
     if spec.objective != DEFAULT_OBJECTIVE:
         return f"what {spec.objective} reports"
-    return f"{spec.base.training.eval_episodes} episodes of {spec.base.env.gym_id}"
+    return f"{spec.ruler.training.eval_episodes} episodes of {spec.ruler.env.gym_id}"
 
 
 def load_best_params(path: Path) -> BestParams:
@@ -155,7 +183,7 @@ def best_config_of(spec: StudySpec, trial: FrozenTrial) -> TrialConfig:
     """The config that the trial trained with, its own seed included: complete, and trains as it is."""
     config = space.apply(spec.base, trial.params)
     seed = trial.user_attrs.get("seed")
-    return with_seed(config, seed) if isinstance(seed, int) else config
+    return space.with_seed(config, seed) if isinstance(seed, int) else config
 
 
 def best_config_text(spec: StudySpec, outcome: Outcome, best: FrozenTrial, said: Sequence[str]) -> str:
@@ -163,7 +191,7 @@ def best_config_text(spec: StudySpec, outcome: Outcome, best: FrozenTrial, said:
     default = "did not complete" if outcome.default_value is None else number(outcome.default_value)
     header = [
         f"Best config of study {spec.study_name}: trial {best.number}, "
-        f"{spec.metric_names[0]} {number(first_value(best))} on {scored_on(spec)}; default config {default}.",
+        f"{spec.metric_names[0]} {number(first_value(best))} on {scored_on(spec)}; {spec.start_name} {default}.",
         *said,
         "Train it: poe train --config THIS_FILE",
         "Written by FxAI from the study database; the next run of the study replaces it.",
@@ -178,7 +206,7 @@ def ruler_text(spec: StudySpec) -> str:
         "is scored. train and backtest use it for a config that lies beside it.",
         "Written by FxAI; the next run of the study replaces it.",
     ]
-    return _commented(header, spec.base)
+    return _commented(header, spec.ruler)
 
 
 def _commented(header: list[str], config: TrialConfig) -> str:

@@ -10,23 +10,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import optuna
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from fxai import defaults
 from fxai.config.load import get_dotted
 from fxai.config.metrics import BUY_AND_HOLD, DO_NOTHING
 from fxai.report.baselines import Baselines, load_baselines
+from fxai.report.front import front_line, print_front
 from fxai.report.outcome import Outcome, duration_s, metrics_of, outcome_of, speed
 from fxai.report.results import best_config_path, sentences
+from fxai.report.tables import print_facts, print_list, print_table
 from fxai.report.terminal import make_console
 from fxai.report.text import NOTHING, clean, done_of, duration, metric, number, signed
 from fxai.secrets import redact_url
 
 if TYPE_CHECKING:
+    import optuna
+
     from fxai.study.spec import StudySpec
 
 """What the commands use where they are not told; a test compares them with the command line's."""
@@ -69,9 +70,9 @@ def print_summary(
     _print_trials(console, outcome, spec, elapsed_s, interrupted)
     _print_result(console, study, spec, folder, outcome)
     if paths:
-        _print_list(console, "written", [(str(path), "") for path in paths])
+        print_list(console, "written", [(str(path), "") for path in paths])
     again = [(f"poe optuna-best {shlex.quote(spec.study_name)}{_places(spec, folder)}", "see this again")]
-    _print_list(console, "next", [*again, *next_commands(outcome, spec, folder)])
+    print_list(console, "next", [*again, *next_commands(outcome, spec, folder)])
 
 
 def print_best(study: optuna.Study, spec: StudySpec, folder: Path, *, console: Console | None = None) -> None:
@@ -81,7 +82,8 @@ def print_best(study: optuna.Study, spec: StudySpec, folder: Path, *, console: C
     console.print(Text(f"study {clean(spec.study_name)}", style="bold"))
     _print_result(console, study, spec, folder, outcome)
     _print_instruments(console, outcome)
-    _print_list(console, "next", next_commands(outcome, spec, folder))
+    print_front(console, outcome)
+    print_list(console, "next", next_commands(outcome, spec, folder))
 
 
 def next_commands(outcome: Outcome, spec: StudySpec, folder: Path) -> list[tuple[str, str]]:
@@ -96,7 +98,7 @@ def next_commands(outcome: Outcome, spec: StudySpec, folder: Path) -> list[tuple
         commands.append((f"{train} --out {shlex.quote(str(out))}", "train the best config"))
         if spec.of_market:
             commands.append((backtest, "and trade it"))
-    return [*commands, (f"poe optuna-dashboard{_storage(spec)}", "look at every trial in the browser")]
+    return [*commands, (f"poe optuna-dashboard{_places(spec, folder)}", "look at every trial in the browser")]
 
 
 def _storage(spec: StudySpec) -> str:
@@ -123,7 +125,7 @@ def _print_trials(
     steps = speed(outcome.trials)
     how = ", interrupted: the same command goes on where it stopped" if interrupted else ""
     console.print(Text(f"study {clean(spec.study_name)}{how}", style="bold"))
-    _print_facts(
+    print_facts(
         console,
         [
             ("trials", f"{done_of(done, spec.n_trials)}: {', '.join(told)}"),
@@ -135,20 +137,20 @@ def _print_trials(
 
 def _print_result(console: Console, study: optuna.Study, spec: StudySpec, folder: Path, outcome: Outcome) -> None:
     best, baselines = outcome.best, load_baselines(study, spec, folder)
+    start = spec.start_name.partition(" ")[0]
     if best is not None:
         name = clean(outcome.metric_names[0])
         value = f"{name} {number(best.values[0])} ({outcome.directions[0]}) in trial {best.number}"
         if outcome.improvement is not None and best is not outcome.default:
-            value += f", {signed(outcome.improvement)} better than the default" if outcome.improvement > 0 else ""
+            value += f", {signed(outcome.improvement)} better than the {start}" if outcome.improvement > 0 else ""
         facts = [("best", value)]
         if len(outcome.directions) > 1:
-            front = ", ".join(str(trial.number) for trial in outcome.front)
-            facts.append(("front", f"trials {front}; the best by {name} is shown"))
-        _print_facts(console, facts)
-        _print_table(console, ["parameter", "best", "default"], _parameter_rows(outcome, spec))
+            facts.append(("front", front_line(outcome)))
+        print_facts(console, facts)
+        print_table(console, ["parameter", "best", start], _parameter_rows(outcome, spec))
         scored = "on validation" if spec.of_market else "as scored"
-        for table in _metric_tables(outcome, baselines, console.width, scored):
-            _print_table(console, *table)
+        for table in _metric_tables(outcome, baselines, console.width, scored, start):
+            print_table(console, *table)
     console.print()
     for sentence in sentences(study, spec, folder, outcome):
         console.print(Text(clean(sentence, 1000)))
@@ -162,14 +164,14 @@ def _parameter_rows(outcome: Outcome, spec: StudySpec) -> list[list[str]]:
 
 
 def _metric_tables(
-    outcome: Outcome, baselines: Baselines | None, width: int, scored: str
+    outcome: Outcome, baselines: Baselines | None, width: int, scored: str, start: str
 ) -> list[tuple[list[str], list[list[str]]]]:
     """Best and default beside the baselines, in a table of their own where the terminal is narrow."""
     if outcome.best is None:
         return []
     trials = {
         name: {**metrics_of(trial), **dict(zip(outcome.metric_names, trial.values, strict=True))} if trial else {}
-        for name, trial in (("best", outcome.best), ("default", outcome.default))
+        for name, trial in (("best", outcome.best), (start, outcome.default))
     }
     names = [name for name in dict.fromkeys([*outcome.metric_names, *MAIN_METRICS]) if name in trials["best"]]
     others = {} if baselines is None else {_HEADERS.get(n, n): own for n, own in baselines.metrics.items()}
@@ -191,32 +193,4 @@ def _print_instruments(console: Console, outcome: Outcome) -> None:
         return
     names = [name for name in MAIN_METRICS[: 5 if console.width >= _MEDIUM else 3] if name in next(iter(told.values()))]
     rows = [[clean(each), *(metric(name, own.get(name)) for name in names)] for each, own in told.items()]
-    _print_table(console, ["best on", *(name.replace("_", "_\n", 1) for name in names)], rows)
-
-
-def _print_facts(console: Console, facts: Sequence[tuple[str, str]]) -> None:
-    for name, value in facts:
-        console.print(Text(f"{name:<8}{value}"))
-
-
-def _print_table(console: Console, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    if not rows:
-        return
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for i, name in enumerate(header):
-        table.add_column(Text(name), justify="right" if i else "left", overflow="fold", vertical="bottom")
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    console.print()
-    console.print(table)
-
-
-def _print_list(console: Console, title: str, items: Sequence[tuple[str, str]]) -> None:
-    """One item a line, never broken, so that it can be copied; what it does is said where there is room."""
-    console.print()
-    console.print(Text(title, style="bold"))
-    for item, what in items:
-        line = f"  {clean(item, 4000)}"
-        if what and len(line) + len(what) + 4 <= console.width:
-            line += f"  # {what}"
-        console.print(Text(line), soft_wrap=True)
+    print_table(console, ["best on", *(name.replace("_", "_\n", 1) for name in names)], rows)

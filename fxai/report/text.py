@@ -84,6 +84,11 @@ _CUT = {"cagr", "sharpe", "sortino", "calmar", "profit_factor", "expectancy", "t
 """Metrics that are cut at ±RATIO_CAP: there it is a bound and no figure."""
 
 
+def is_share(name: str) -> bool:
+    """Whether a metric is a fraction that reads better in per cent."""
+    return name in _SHARES
+
+
 def metric(name: str, value: object) -> str:
     """A metric's value in its natural unit: shares in per cent, counts whole, what was cut as `> 100`."""
     if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
@@ -109,12 +114,13 @@ def done_of(finished: int, budget: object, noun: str = "") -> str:
     return f"{finished} of {count(budget, noun) if noun and isinstance(budget, int) else budget}"
 
 
-def wrapped(text: str, width: int) -> str:
-    """`text` in lines of at most `width`, broken at blanks alone; the later ones indented.
+def wrapped(text: str, width: int, indent: str = "  ") -> str:
+    """`text` in lines of at most `width`, broken at blanks alone; the later ones start with `indent`.
 
     A terminal breaks inside words. A longer word, such as a path, stays whole.
     """
-    return "\n".join(textwrap.wrap(text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))
+    wrapper = textwrap.TextWrapper(width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(wrapper.wrap(text))
 
 
 def short_names(names: Iterable[str]) -> dict[str, str]:

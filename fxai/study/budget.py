@@ -22,13 +22,55 @@ from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
 from optuna.storages._rdb.storage import _create_scoped_session
 from optuna.trial import TrialState, create_trial
-from sqlalchemy import orm
+from sqlalchemy import bindparam, orm, select
 
+from fxai.study import rows
 from fxai.study.owner import Owner
-from fxai.study.storage import GRACE_PERIOD_S
+from fxai.study.rows import TRIALS, USER_ATTRS
+from fxai.study.storage import GRACE_PERIOD_S, reading, writing
 
 MAX_ATTEMPTS = 3
 """Workers that the parameters of one trial may take down with them."""
+
+
+STUDIES: sqlalchemy.Table = models.StudyModel.__table__
+HEARTBEATS: sqlalchemy.Table = models.TrialHeartbeatModel.__table__
+
+_OF_STUDY = TRIALS.c.study_id == bindparam("study_id")
+_STUDY = select(STUDIES.c.study_id).where(STUDIES.c.study_id == bindparam("study_id")).with_for_update()
+_STATES = select(TRIALS.c.state, sqlalchemy.func.count()).where(_OF_STUDY).group_by(TRIALS.c.state)
+_RUN_AGAIN = (
+    select(sqlalchemy.func.count())
+    .select_from(TRIALS.join(USER_ATTRS, USER_ATTRS.c.trial_id == TRIALS.c.trial_id))
+    .where(_OF_STUDY, TRIALS.c.state == TrialState.FAIL, USER_ATTRS.c.key == "requeued_as")
+)
+_WAITING = (
+    select(TRIALS.c.trial_id)
+    .where(_OF_STUDY, TRIALS.c.state == TrialState.WAITING)
+    .order_by(TRIALS.c.number)
+    .limit(1)
+    .with_for_update()
+)
+_START = (
+    sqlalchemy.update(TRIALS)
+    .where(TRIALS.c.trial_id == bindparam("id"))
+    .values(state=bindparam("to_state"), datetime_start=bindparam("to_datetime_start"))
+)
+_RUNNING = (
+    select(
+        TRIALS.c.trial_id,
+        TRIALS.c.datetime_start,
+        HEARTBEATS.c.heartbeat,
+        USER_ATTRS.c.value_json,
+        sqlalchemy.func.now().label("now"),
+    )
+    .select_from(
+        TRIALS.outerjoin(HEARTBEATS, HEARTBEATS.c.trial_id == TRIALS.c.trial_id).outerjoin(
+            USER_ATTRS, sqlalchemy.and_(USER_ATTRS.c.trial_id == TRIALS.c.trial_id, USER_ATTRS.c.key == "owner")
+        )
+    )
+    .where(_OF_STUDY, TRIALS.c.state == TrialState.RUNNING)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,11 +133,11 @@ def _seed(study_seed: int, number: int, stream: int) -> int:
 
 def tally(storage: RDBStorage, study_id: int) -> Tally:
     """Count the trials of a study."""
-    with _create_scoped_session(storage.scoped_session) as session:
-        return _tally(session, study_id)
+    with reading(storage) as connection:
+        return _tally(connection, study_id)[0]
 
 
-def claim(storage: RDBStorage, study_id: int, n_trials: int, owner: Owner, *, create: bool = True) -> int | None:
+def claim(storage: RDBStorage, study_id: int, n_trials: int, owner: Owner) -> int | None:
     """Take the first waiting trial, or create one while the budget lasts; owner and first beat are written with it.
 
     Args:
@@ -107,20 +149,22 @@ def claim(storage: RDBStorage, study_id: int, n_trials: int, owner: Owner, *, cr
     Returns:
         Optuna's id of the trial, now RUNNING, or None when nothing is left to start.
     """
-    with _create_scoped_session(storage.scoped_session) as session:
-        models.StudyModel.find_or_raise_by_id(study_id, session, for_update=True)
-        count = _tally(session, study_id)
+    with writing(storage) as connection:
+        _hold(connection, study_id)
+        count, created = _tally(connection, study_id)
         if count.finished + count.running >= n_trials:
             return None
-        trial = _first_waiting(session, study_id)
-        if trial is None:
-            trial = storage._get_prepared_new_trial(study_id, None, session)
+        trial_id = _first_waiting(connection, study_id)
+        now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
+        running = {"state": TrialState.RUNNING, "datetime_start": now}
+        if trial_id is not None:
+            connection.execute(_START, {"id": trial_id, **{f"to_{key}": value for key, value in running.items()}})
         else:
-            trial.state = TrialState.RUNNING
-            trial.datetime_start = datetime.datetime.now()
-        trial_id = int(trial.trial_id)
-        _set_attrs(storage, session, trial_id, {"owner": owner.as_dict()})
-        session.add(models.TrialHeartbeatModel(trial_id=trial_id))
+            done = connection.execute(TRIALS.insert(), {"study_id": study_id, "number": created, **running})
+            assert done.inserted_primary_key is not None
+            trial_id = int(done.inserted_primary_key[0])
+        rows.add(connection, trial_id, rows.Changes(user_attrs={"owner": owner.as_dict()}))
+        connection.execute(HEARTBEATS.insert(), {"trial_id": trial_id})
         return trial_id
 
 
@@ -189,64 +233,52 @@ def set_trial_attrs(storage: RDBStorage, trial_id: int, attrs: dict[str, Any]) -
     Raises:
         optuna.exceptions.UpdateFinishedTrialError: the trial was taken away from this process.
     """
-    with _create_scoped_session(storage.scoped_session) as session:
-        _set_attrs(storage, session, trial_id, attrs)
+    with writing(storage) as connection:
+        rows.add(connection, trial_id, rows.Changes(user_attrs=attrs))
 
 
 def _orphans(storage: RDBStorage, study_id: int, gone: Mapping[Owner | None, str]) -> list[tuple[int, str]]:
     found = []
-    with _create_scoped_session(storage.scoped_session) as session:
-        now = session.execute(sqlalchemy.func.now()).scalar_one().replace(tzinfo=None)
-        running = session.query(models.TrialModel).filter(
-            models.TrialModel.study_id == study_id, models.TrialModel.state == TrialState.RUNNING
-        )
-        for trial in running:
-            attr = models.TrialUserAttributeModel.find_by_trial_and_key(trial, "owner", session)
-            owner = Owner.from_dict(_json(attr))
-            beat = models.TrialHeartbeatModel.where_trial_id(int(trial.trial_id), session)
+    with reading(storage) as connection:
+        for row in connection.execute(_RUNNING, {"study_id": study_id}):
+            owner = Owner.from_dict(None if row.value_json is None else json.loads(row.value_json))
             if owner in gone:
-                found.append((int(trial.trial_id), gone[owner]))
+                found.append((int(row.trial_id), gone[owner]))
             elif owner is not None and owner.is_known_dead():
-                found.append((int(trial.trial_id), f"{owner} died"))
-            elif _age_s(now, trial, beat) > GRACE_PERIOD_S:
-                found.append((int(trial.trial_id), f"no heartbeat from {owner or 'its worker'} in {GRACE_PERIOD_S} s"))
+                found.append((int(row.trial_id), f"{owner} died"))
+            elif _age_s(row) > GRACE_PERIOD_S:
+                found.append((int(row.trial_id), f"no heartbeat from {owner or 'its worker'} in {GRACE_PERIOD_S} s"))
     return found
 
 
-def _age_s(now: datetime.datetime, trial: models.TrialModel, beat: models.TrialHeartbeatModel | None) -> float:
+def _age_s(row: sqlalchemy.Row[Any]) -> float:
     """Seconds since the last beat, or since the start where something other than FxAI started the trial."""
-    last = beat.heartbeat if beat is not None else trial._datetime_start_utc
-    return float((now - last).total_seconds()) if last is not None else 0.0
+    last = row.heartbeat or row.datetime_start
+    return 0.0 if last is None else float((row.now.replace(tzinfo=None) - last).total_seconds())
 
 
-def _json(attr: models.TrialUserAttributeModel | None) -> Any:
-    return None if attr is None else json.loads(str(attr.value_json))
+def _hold(connection: sqlalchemy.Connection, study_id: int) -> None:
+    """Let nobody else claim a trial of the study until the transaction ends."""
+    connection.execute(_STUDY, {"study_id": study_id}).one()
 
 
-def _first_waiting(session: orm.Session, study_id: int) -> models.TrialModel | None:
-    query = session.query(models.TrialModel).filter(
-        models.TrialModel.study_id == study_id, models.TrialModel.state == TrialState.WAITING
-    )
-    return query.order_by(models.TrialModel.number).with_for_update().first()
+def _first_waiting(connection: sqlalchemy.Connection, study_id: int) -> int | None:
+    return connection.execute(_WAITING, {"study_id": study_id}).scalar_one_or_none()
 
 
-def _tally(session: orm.Session, study_id: int) -> Tally:
-    trial, attr = models.TrialModel, models.TrialUserAttributeModel
-    rows = session.query(trial.state, sqlalchemy.func.count()).filter(trial.study_id == study_id).group_by(trial.state)
-    count: dict[TrialState, int] = {state: n for state, n in rows}
-    again = (
-        session.query(trial.trial_id)
-        .join(attr, attr.trial_id == trial.trial_id)
-        .filter(trial.study_id == study_id, trial.state == TrialState.FAIL, attr.key == "requeued_as")
-        .count()
-    )
-    return Tally(
+def _tally(connection: sqlalchemy.Connection, study_id: int) -> tuple[Tally, int]:
+    """What the trials of a study mean for its budget, and how many there are."""
+    count: dict[TrialState, int] = {state: n for state, n in connection.execute(_STATES, {"study_id": study_id})}
+    failed = count.get(TrialState.FAIL, 0)
+    again = connection.execute(_RUN_AGAIN, {"study_id": study_id}).scalar_one() if failed else 0
+    tally = Tally(
         complete=count.get(TrialState.COMPLETE, 0),
         pruned=count.get(TrialState.PRUNED, 0),
-        failed=count.get(TrialState.FAIL, 0) - again,
+        failed=failed - again,
         running=count.get(TrialState.RUNNING, 0),
         waiting=count.get(TrialState.WAITING, 0),
     )
+    return tally, sum(count.values())
 
 
 def _set_attrs(storage: RDBStorage, session: orm.Session, trial_id: int, attrs: dict[str, Any]) -> None:

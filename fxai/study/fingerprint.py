@@ -7,7 +7,6 @@ and device may change between runs.
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import os
 import platform
 import subprocess
@@ -21,21 +20,22 @@ from typing import Any
 import optuna
 from optuna.exceptions import DuplicatedStudyError, ExperimentalWarning
 from optuna.storages import RDBStorage
-from pydantic import ValidationError
 
 import fxai
 from fxai.config.data import FILE_OPTIONS
+from fxai.config.load import flat
 from fxai.env.plugins import content_hash
-from fxai.errors import InputError, StudyConflict
+from fxai.errors import StudyConflict
 from fxai.secrets import redact_url
 from fxai.study import space
 from fxai.study.objective import DEFAULT_OBJECTIVE, source_of
+from fxai.study.recorded import recorded_spec as recorded_spec
 from fxai.study.spec import StudySpec
 from fxai.study.storage import load_study, study_names
 
 _MEANS_NOTHING = {"training.device", "training.seed"}
-"""Settings of the base config that no result depends on: each trial has its own seed. Where the data lie and how
-they are read does not count either where `data_hash` stands for the bars."""
+"""Settings of the base config that no result depends on: each trial has its own seed. The section `wandb` does not
+count either, nor where the data lie and how they are read where `data_hash` stands for the bars."""
 
 _RECORDED_VERSIONS = ("fxai", "optuna", "torch", "numpy", "pandas")
 
@@ -77,23 +77,9 @@ def open_study(
         study.set_user_attr("data", dict(contents))  # of the same bars: studies of an earlier version lack it
     if not study.get_trials(deepcopy=False):
         study.enqueue_trial(defaults, user_attrs={"default": True})
+    for values in spec.enqueue:
+        study.enqueue_trial(values, skip_if_exists=True)
     return study
-
-
-def recorded_spec(study: optuna.Study, url: str) -> StudySpec:
-    """The spec that the study was last run with; `url` is its database, which is not recorded.
-
-    Raises:
-        InputError: FxAI did not make the study, or another version of it did.
-    """
-    try:
-        return StudySpec.model_validate_json(json.dumps({**study.user_attrs["spec"], "storage": url}))
-    except (KeyError, ValidationError) as error:
-        raise InputError(
-            f"study {study.study_name} does not hold the spec of an FxAI study of this version",
-            where=redact_url(url),
-            hint="run the study once more with its spec file: optuna_optimization.py --spec FILE",
-        ) from error
 
 
 def _record(spec: StudySpec) -> dict[str, Any]:
@@ -112,7 +98,7 @@ def free_name(storage: RDBStorage, name: str) -> str:
 
 def fingerprint(spec: StudySpec, data_hash: str | None) -> dict[str, Any]:
     """All that decides what a trial's value means, as one flat mapping of dotted names."""
-    base = _flat(spec.base.model_dump(mode="json"))
+    base, ruler = (flat(config.model_dump(mode="json", exclude={"wandb"})) for config in (spec.base, spec.ruler))
     left_out = _MEANS_NOTHING | ({f"data.{name}" for name in FILE_OPTIONS} if data_hash else set())
     parameters = {p.name: p.model_dump(mode="json", exclude={"name"}, exclude_defaults=True) for p in spec.parameters}
     code = {f"content of {name}": content_hash(name) for name in _own_code(spec)}
@@ -123,6 +109,7 @@ def fingerprint(spec: StudySpec, data_hash: str | None) -> dict[str, Any]:
         "objective": spec.objective,
         **code,
         **{f"base.{key}": value for key, value in base.items() if key not in left_out},
+        **{f"ruler.{key}": value for key, value in ruler.items() if key not in left_out and value != base.get(key)},
         **{f"parameters.{name}.{key}": value for name, p in parameters.items() for key, value in p.items()},
     }
 
@@ -143,13 +130,26 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """One line for each entry that differs."""
     lines = []
     for key in sorted(old.keys() | new.keys()):
-        if key not in new:
-            lines.append(f"{key}: {old[key]} in the study, absent now")
-        elif key not in old:
-            lines.append(f"{key}: absent in the study, {new[key]} now")
-        elif old[key] != new[key]:
-            lines.append(f"{key}: {old[key]} in the study, {new[key]} now")
+        before, now = _entry(old, key), _entry(new, key)
+        if before != now:
+            lines.append(f"{key}: {before} in the study, {now} now")
     return lines
+
+
+def _entry(fingerprint: dict[str, Any], key: str) -> Any:
+    """An entry's value; of the ruler only what differs from the base is listed."""
+    same = f"base.{key.removeprefix('ruler.')}" if key.startswith("ruler.") else key
+    return fingerprint.get(key, fingerprint.get(same, _ABSENT))
+
+
+class _Absent:
+    """An entry that a fingerprint does not have."""
+
+    def __str__(self) -> str:
+        return "absent"
+
+
+_ABSENT = _Absent()
 
 
 def check_plugins(study: optuna.Study, spec: StudySpec) -> None:
@@ -211,6 +211,7 @@ def _describe(study: optuna.Study, spec: StudySpec, wanted: dict[str, Any], data
         "seed": study_seed(spec),
         "spec_hash": spec.spec_hash,
         "base_config": spec.base.model_dump(mode="json"),
+        "inherited": None if spec.inherited is None else spec.inherited.model_dump(mode="json"),
         "data_hash": data_hash,
         "versions": versions(),
         "git_commit": git_commit(),
@@ -248,10 +249,3 @@ def git_commit() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip() or None
-
-
-def _flat(data: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in data.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    return flat

@@ -22,13 +22,20 @@ class Heart:
         self._interval_s = interval_s
         self._retry_s = retry_s
         self._trial_id: int | None = None
+        self._beaten = False
         self._changed = threading.Condition()
         threading.Thread(target=self._run, name="heart", daemon=True).start()
 
-    def watch(self, trial_id: int | None) -> None:
-        """Beat for this trial from now on, at once and then at intervals; None rests."""
+    def watch(self, trial_id: int | None, *, beaten: bool = False) -> None:
+        """Beat for this trial from now on, at once and then at intervals; None rests.
+
+        Args:
+            trial_id: Optuna's id of the trial.
+            beaten: the trial has its first beat already, as after a claim: the next one comes after an interval.
+        """
         with self._changed:
             self._trial_id = trial_id
+            self._beaten = beaten
             self._changed.notify()
 
     def _run(self) -> None:
@@ -36,8 +43,8 @@ class Heart:
             with self._changed:
                 while self._trial_id is None:
                     self._changed.wait()
-                trial_id = self._trial_id
-            wait_s = self._interval_s if self._beat(trial_id) else self._retry_s
+                trial_id, beaten, self._beaten = self._trial_id, self._beaten, False
+            wait_s = self._interval_s if beaten or self._beat(trial_id) else self._retry_s
             with self._changed:
                 if self._trial_id == trial_id:
                     self._changed.wait(wait_s)

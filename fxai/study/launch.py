@@ -43,7 +43,7 @@ class View(Protocol):
         """Called once, before the first event."""
 
     def handle(self, event: dict[str, Any]) -> None:
-        """Take in one event: trial_started, report, trial_finished or log."""
+        """Take in one event: study (what it is), trial_started, report, trial_finished or log."""
 
     def close(self) -> None:
         """Called once, however the run ends."""
@@ -127,6 +127,7 @@ def run_study(
         )
         supervisor = Supervisor(setup, storage, study._study_id, view.handle, n_workers)
         view.start(spec.study_name, spec.n_trials, before, _best(study), spec.directions[0], spec.metric_names[0])
+        view.handle({"kind": "study", "created": study.user_attrs.get("created"), "folder": str(folder)})
         try:
             supervisor.run()
         finally:

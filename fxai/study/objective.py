@@ -14,9 +14,13 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fxai.config import TrialConfig
 from fxai.errors import FxaiError, InputError
+
+if TYPE_CHECKING:
+    from fxai.evaluate.curve import EquityCurve
 
 DEFAULT_OBJECTIVE = "fxai.study.ppo:objective"
 """The PPO training; resolved inside the worker process, so that nothing else imports torch."""
@@ -66,6 +70,9 @@ class Report:
 
     instruments: dict[str, dict[str, float]] | None = None
     """Metrics of each instrument's own episodes, told with the last evaluation where there are several instruments."""
+
+    equity: EquityCurve | None = field(default=None, compare=False)
+    """Equity over the episodes of the evaluation; the last one told is kept in the trial's equity.csv."""
 
     failure: str | None = None
     """Why every member stopped as non-finite; the metrics are then finite floor values, and no report follows."""

@@ -109,7 +109,7 @@ def check_component(
         place: where the mapping stands.
 
     Returns:
-        Class name, options, and warnings about deprecated options.
+        Class name, options, and one warning about all deprecated options.
 
     Raises:
         ConfigError: unknown class or option, or a value that the option cannot take.
@@ -127,13 +127,16 @@ def check_component(
         )
     component = table[name]
     options = {key: value for key, value in raw.items() if key != "type"}
-    warnings = []
     for key, value in options.items():
         _check_option(f"{kind}: {name}", component, key, value, where((*place, key)))
-        if component.options[key].deprecated:
-            warnings.append(
-                f"{where((*place, key))}: {kind}: {name} option {key} is deprecated in Optuna; leave it out"
-            )
+    warnings = []
+    if old := [key for key in options if component.options[key].deprecated]:
+        told, them = ("option", "it") if len(old) == 1 else ("options", "them")
+        verb = "is" if len(old) == 1 else "are"
+        warnings.append(
+            f"{where((*place, old[0]))}: {kind}: {name} {told} {', '.join(old)} {verb} deprecated in Optuna; "
+            f"leave {them} out"
+        )
     missing = [key for key, option in component.options.items() if option.default is REQUIRED and key not in options]
     if missing:
         raise ConfigError(f"{kind}: {name} needs the option {missing[0]}", where=where(place))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import torch
@@ -30,7 +30,11 @@ def objective(request: TrialRequest) -> Iterator[Report]:
     with closing(train(arena.members, seeds, arena.train, arena.evaluate)) as training:
         for progress in training:
             last = progress.update == progress.total_updates
-            yield as_report(progress, device, arena.evaluate.by_instrument() if last else None)
+            report = as_report(progress, device, arena.evaluate.by_instrument() if last else None)
+            if report.metrics is not None:
+                sound = [why is None for why in progress.stopped]
+                report = replace(report, equity=arena.evaluate.equity(sound))
+            yield report
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,9 +91,7 @@ def as_report(
         device: where it runs.
         instruments: per member, the metrics of each instrument; left out of the report where there is one alone.
     """
-    scores = progress.scores
-    if scores is not None:
-        scores = [_floor(own) if why else own for why, own in zip(progress.stopped, scores, strict=True)]
+    scores = member_scores(progress)
     names = list(instruments[0]) if instruments else []
     sound = [own for why, own in zip(progress.stopped, instruments or (), strict=False) if not why]
     return Report(
@@ -102,6 +104,13 @@ def as_report(
         instruments={name: mean([own[name] for own in sound]) for name in names} if sound and len(names) > 1 else None,
         failure=progress.stopped[0] if all(progress.stopped) else None,
     )
+
+
+def member_scores(progress: Progress) -> list[dict[str, float]] | None:
+    """Each member's metrics, the floor of one that diverged; None where this update was not evaluated."""
+    if progress.scores is None:
+        return None
+    return [_floor(own) if why else own for why, own in zip(progress.stopped, progress.scores, strict=True)]
 
 
 def _floor(own: dict[str, float]) -> dict[str, float]:

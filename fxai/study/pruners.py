@@ -5,6 +5,7 @@ Report steps are update numbers: eval_frequency, 2 × eval_frequency, … and to
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -132,13 +133,14 @@ def check_schedule(
             hint=f"report steps are update numbers (total_updates {training.total_updates}, eval_frequency "
             f"{training.eval_frequency}): evaluate more often, lower the pruner's steps, or use NopPruner",
         )
+    notes = _bracket_notes(spec, training, where(place)) if spec.type == "HyperbandPruner" else []
     startup = spec.options.get("n_startup_trials", 5 if spec.type in ("MedianPruner", "PercentilePruner") else 0)
     if startup >= n_trials:
         return [
             f"{where(place)}: pruner: {spec.type} starts after {startup} finished trials, and the study has "
             f"{n_trials}: it will stop none"
         ]
-    return []
+    return notes
 
 
 def never_fires(spec: PrunerSpec, training: TrainingConfig) -> str | None:
@@ -146,31 +148,69 @@ def never_fires(spec: PrunerSpec, training: TrainingConfig) -> str | None:
 
     Stopping at the last report saves nothing, so the last report does not count.
     """
-    if spec.type == "NopPruner":
+    if spec.type == "NopPruner" or _acting_steps(spec, training):
         return None
     steps = report_steps(training)[:-1]
     if not steps:
         return f"a trial reports only once, at its end, update {training.total_updates}"
-    if len(steps) < _reports_needed(spec):
-        return f"it needs {_reports_needed(spec)} reports, and a trial makes {len(steps)} before its end"
-    first = _first_step(spec, training)
+    needed, first = _reports_needed(spec), _first_step(spec, training)
+    if needed is None:
+        return f"no number of reports gets its p-value below {spec.options['p_threshold']:g}"
+    if len(steps) < needed:
+        return f"it needs {needed} reports, and a trial makes {len(steps)} before its end"
     if steps[-1] < first:
         return f"it waits until update {first}; the last report before a trial's end is at update {steps[-1]}"
-    wrapped = spec.options.get("wrapped_pruner")
-    return never_fires(wrapped, training) if wrapped is not None else None
+    wrapped = spec.options["wrapped_pruner"]  # of the others at least the last report would have been left
+    if wrapped.type == "NopPruner":
+        return "it stops a trial only where the pruner that it wraps would, and NopPruner stops none"
+    return never_fires(wrapped, training) or (
+        f"after {needed} reports, from update {steps[needed - 1]} on, {wrapped.type} looks at no other"
+    )
 
 
-def _reports_needed(spec: PrunerSpec) -> int:
-    """Reports that a trial must have made before the pruner looks at it (Optuna's `prune` methods)."""
+def first_acting_step(spec: PrunerSpec, training: TrainingConfig) -> int | None:
+    """The first update after which the pruner could stop a trial, given trials enough to compare it with; None if it
+    never could."""
+    return next(iter(_acting_steps(spec, training)), None)
+
+
+def _acting_steps(spec: PrunerSpec, training: TrainingConfig) -> list[int]:
+    """The updates before a trial's end after which it could stop one that it has let pass so far (Optuna's `prune`)."""
+    steps, options = report_steps(training)[:-1], spec.options
+    needed, first = _reports_needed(spec), _first_step(spec, training)
+    if spec.type == "NopPruner" or needed is None:
+        return []
+    acting = [step for step in steps[needed - 1 :] if step >= first]
+    if spec.type in _IN_INTERVALS:
+        warmup, interval = options.get("n_warmup_steps", 0), options.get("interval_steps", 1)
+        before = dict(zip(steps, [-1, *steps], strict=False))
+        acting = [step for step in acting if before[step] < (step - warmup) // interval * interval + warmup]
+    wrapped = options.get("wrapped_pruner")
+    if wrapped is not None:
+        acting = [step for step in acting if step in _acting_steps(wrapped, training)]
+    return acting
+
+
+_IN_INTERVALS = ("MedianPruner", "PercentilePruner", "ThresholdPruner")
+"""They look at the first report of each `interval_steps` after the warm-up."""
+
+_MAX_REPORTS = 100
+
+
+def _reports_needed(spec: PrunerSpec) -> int | None:
+    """Reports that a trial must have made before the pruner can stop it; None where none are enough."""
     if spec.type == "PatientPruner":
         return int(spec.options["patience"]) + 2
     if spec.type == "WilcoxonPruner":
-        return max(2, int(spec.options.get("n_startup_steps", 2)))
+        # n reports that are all worse than the best trial's have the p-value 2⁻ⁿ, and there is none smaller
+        threshold = spec.options.get("p_threshold", 0.1)
+        enough = next((n for n in range(1, _MAX_REPORTS) if 0.5**n < threshold), None)
+        return None if enough is None else max(2, int(spec.options.get("n_startup_steps", 2)), enough)
     return 1
 
 
 def _first_step(spec: PrunerSpec, training: TrainingConfig) -> int:
-    """The first update at which the pruner looks at a trial."""
+    """The first update at which the pruner looks at a trial; of Hyperband's brackets the earliest one's."""
     options = spec.options
     if spec.type in ("SuccessiveHalvingPruner", "HyperbandPruner"):
         smallest = options.get("min_resource", "auto" if spec.type == "SuccessiveHalvingPruner" else 1)
@@ -178,6 +218,30 @@ def _first_step(spec: PrunerSpec, training: TrainingConfig) -> int:
             smallest = max(training.total_updates // 100, 1)
         return int(smallest * options.get("reduction_factor", 4) ** options.get("min_early_stopping_rate", 0))
     return int(options.get("n_warmup_steps", 0))
+
+
+def brackets(spec: PrunerSpec, training: TrainingConfig) -> list[tuple[int, float]]:
+    """Hyperband's brackets: the update of each one's first rung, and its share of the trials."""
+    smallest, factor = spec.options.get("min_resource", 1), spec.options.get("reduction_factor", 3)
+    largest = spec.options.get("max_resource", "auto")
+    if largest == "auto":  # Optuna takes the last step of the first finished trials, and one more
+        largest = training.total_updates + 1
+    count = math.floor(math.log(largest / smallest, factor)) + 1
+    budgets = [math.ceil(count * factor ** (count - 1 - i) / (count - i)) for i in range(count)]
+    return [(smallest * factor**i, budget / sum(budgets)) for i, budget in enumerate(budgets)]
+
+
+def _bracket_notes(spec: PrunerSpec, training: TrainingConfig, at: str) -> list[str]:
+    """A warning where most trials fall into brackets whose first rung a trial reaches only at its end."""
+    steps = report_steps(training)[:-1]
+    spared = sum(share for first, share in brackets(spec, training) if first > steps[-1])
+    if spared <= 0.5:
+        return []
+    return [
+        f"{at}: pruner: HyperbandPruner will stop none of {spared:.0%} of the trials, those of brackets whose "
+        f"first rung "
+        f"lies after update {steps[-1]}, the last report before a trial's end: lower max_resource or min_resource"
+    ]
 
 
 def build_pruner(spec: PrunerSpec) -> optuna.pruners.BasePruner:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fxai.config.load import Where
@@ -152,8 +152,9 @@ def check_sampler(
     n_directions: int,
     where: Where,
     place: Place,
+    start: Collection[str] = (),
 ) -> list[str]:
-    """Warnings about a sampler in this study.
+    """Warnings about a sampler in this study; `start` holds the names of the parameters that trial 0 has.
 
     Raises:
         ConfigError: the sampler cannot work on this space or with several directions.
@@ -173,10 +174,8 @@ def check_sampler(
                 f"sampler: CmaEsSampler needs at least two numeric parameters, the spec has {len(numeric)}",
                 where=at,
             )
-    if spec.type in ("CmaEsSampler", "QMCSampler"):
-        notes += _sampled_at_random(spec, [p.name for p in parameters if p.type == "categorical"], "categorical", at)
-    if spec.type not in ("RandomSampler", "TPESampler"):
-        notes += _sampled_at_random(spec, [p.name for p in parameters if p.when], "conditional (`when`)", at)
+    for kind, names in random_parameters(spec.type, parameters, start).items():
+        notes.append(f"{at}: sampler: {spec.type} samples {kind} parameters at random: {', '.join(names)}")
     startup_key = "population_size" if spec.type.startswith("NSGA") else "n_startup_trials"
     option = SAMPLERS[spec.type].options.get(startup_key)
     startup = spec.options.get(startup_key, option.default if option else 0)
@@ -188,10 +187,24 @@ def check_sampler(
     return notes
 
 
-def _sampled_at_random(spec: SamplerSpec, names: Sequence[str], kind: str, at: str) -> list[str]:
-    if not names:
-        return []
-    return [f"{at}: sampler: {spec.type} samples {kind} parameters at random: {', '.join(names)}"]
+def random_parameters(name: str, parameters: Sequence[Parameter], start: Collection[str]) -> dict[str, list[str]]:
+    """The parameters that a sampler draws at random though it does not draw all so, by what they are.
+
+    CMA-ES moves numbers that every trial has; the Gaussian process and the genetic samplers learn choices too; the
+    sequence of QMC has a place for whatever the first trial has. A parameter of one value is never drawn.
+
+    Args:
+        name: of the sampler's class.
+        parameters: of the space.
+        start: names of those that trial 0 has.
+    """
+    if name in ("RandomSampler", "TPESampler", *_FINITE_ONLY):
+        return {}
+    free = [p for p in parameters if p.size != 1]
+    choices = [p.name for p in free if p.type == "categorical" and not p.when] if name == "CmaEsSampler" else []
+    conditional = [p.name for p in free if p.when and not (name == "QMCSampler" and p.name in start)]
+    found = {"categorical": choices, "conditional (`when`)": conditional}
+    return {kind: names for kind, names in found.items() if names}
 
 
 def _check_finite(spec: SamplerSpec, parameters: Sequence[Parameter], n_trials: int, at: str) -> list[str]:

@@ -91,6 +91,9 @@ class Parameter(Settings):
     when: Annotated[dict[str, tuple[Choice, ...]], BeforeValidator(_conditions)] = Field(default_factory=dict)
     """Other parameters and the values of theirs under which this one is searched; always if empty."""
 
+    around: float | None = Field(default=None, gt=0.0, le=1.0)
+    """Share of the range that is searched around a value inherited from an earlier phase; without one all of it."""
+
     @field_validator("name")
     @classmethod
     def _is_a_dotted_name(cls, name: str) -> str:
@@ -115,7 +118,7 @@ class Parameter(Settings):
         return self
 
     def _choices_fault(self) -> str | None:
-        given = [key for key in ("low", "high", "step") if getattr(self, key) is not None]
+        given = [key for key in ("low", "high", "step", "around") if getattr(self, key) is not None]
         if given:
             return f"categorical has choices, not {given[0]}"
         if not self.choices:
@@ -294,3 +297,8 @@ def apply(base: TrialConfig, params: Mapping[str, Any]) -> TrialConfig:
         reduce(getitem, sections, data)[leaf] = value
     text = ", ".join(f"{name}={value}" for name, value in params.items())
     return parse(TrialConfig, data, where=lambda _: f"parameters {text}" if text else "parameters")
+
+
+def with_seed(config: TrialConfig, seed: int) -> TrialConfig:
+    """The same configuration under another seed, so that the saved file repeats the trial."""
+    return config.model_copy(update={"training": config.training.model_copy(update={"seed": seed})})

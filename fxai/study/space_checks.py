@@ -32,6 +32,7 @@ _SCHEDULE = "trials report by it: they could no longer be compared or pruned at 
 _FIXED_SECTIONS = {
     "data": _RULER,
     "evaluation": _RULER,
+    "wandb": "it says where a trial is tracked and decides nothing about it",
 }
 _FIXED = {
     "env.gym_id": _RULER,
@@ -79,7 +80,8 @@ def check_space(
             raise ConfigError(
                 f"parameter {parameter.name} stands twice, first on line {first}", where=at, hint="keep one"
             )
-        _check_name(parameter, metric_names, at)
+        _check_name(parameter.name, at)
+        _check_metrics(parameter.name, metric_names, at)
         _check_conditions(parameter, parameters[:i], at)
         _check_values(base, parameter, at)
         seen[parameter.name] = i
@@ -98,17 +100,48 @@ def check_space(
     return notes
 
 
-def _check_name(parameter: Parameter, metric_names: Sequence[str], at: str) -> None:
-    name = parameter.name
+def check_fixed(
+    ruler: TrialConfig, fixed: Mapping[str, Any], parameters: Sequence[Parameter], *, where: Where, place: Place
+) -> TrialConfig:
+    """The config that trial 0 trains with: the ruler with what a spec fixes for training on top.
+
+    Args:
+        ruler: what scores.
+        fixed: settings by dotted name.
+        parameters: what the study searches.
+        where: gives `file:line`.
+        place: where the mapping `fixed` stands.
+
+    Raises:
+        ConfigError: the first setting that cannot be fixed, or not to this value, or that they do not go together.
+    """
+    searched = {parameter.name for parameter in parameters}
+    for name, value in fixed.items():
+        at = where((*place, name))
+        _check_name(name, at, what="fixed setting", done="fixed for training alone")
+        if name in searched:
+            raise ConfigError(f"{name} is both fixed and searched", where=at, hint="keep one of them")
+        if isinstance(value, (list, tuple, dict)):
+            raise ConfigError(f"fixed setting {name} must be one value, got {show(value)}", where=at)
+        if fault := field_fault(ruler, name, value):
+            raise ConfigError(f"fixed setting {name} cannot be {show(value)}: {fault}", where=at)
+    try:
+        return apply(ruler, fixed)
+    except ConfigError as error:
+        raise ConfigError(f"fixed settings: {error.what}", where=where(place), hint=error.hint) from None
+
+
+def _check_name(name: str, at: str, *, what: str = "parameter", done: str = "searched") -> None:
     section = name.partition(".")[0]
     reason = _FIXED.get(name) or _FIXED_SECTIONS.get(section)
     if reason is not None and (name in _FIXED or "." in name):
-        raise ConfigError(
-            f"parameter {name} cannot be searched: {reason}", where=at, hint="set it once, in training_config"
-        )
+        raise ConfigError(f"{what} {name} cannot be {done}: {reason}", where=at, hint="set it once, in training_config")
     if not is_setting(name):
         hint = suggest(name, field_names()) or "write the dotted name of a setting, for example training.learning_rate"
-        raise ConfigError(f"parameter {name!r} is not a setting", where=at, hint=hint)
+        raise ConfigError(f"{what} {name!r} is not a setting", where=at, hint=hint)
+
+
+def _check_metrics(name: str, metric_names: Sequence[str], at: str) -> None:
     if name.startswith("env.reward.") and "mean_shaped_reward" in metric_names:
         raise ConfigError(
             f"parameter {name} cannot be searched on mean_shaped_reward: trials would only inflate it",

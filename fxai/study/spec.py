@@ -5,10 +5,8 @@ Loading imports neither Optuna nor torch; every fault is a ConfigError with its 
 
 from __future__ import annotations
 
-import hashlib
-import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
@@ -26,10 +24,12 @@ from fxai.study.options import PrunerSpec, SamplerSpec
 from fxai.study.pruners import check_schedule, parse_pruner
 from fxai.study.samplers import check_sampler, parse_sampler
 from fxai.study.space import Parameter
-from fxai.study.space_checks import check_space
+from fxai.study.space import defaults as space_defaults
+from fxai.study.space_checks import check_fixed, check_space
+from fxai.study.starts import check_starts
+from fxai.study.study import Direction
+from fxai.study.study import StudySpec as StudySpec
 from fxai.yaml_strict import Document, Place
-
-Direction = Literal["maximize", "minimize"]
 
 
 def _not_empty(value: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -58,6 +58,11 @@ class _StudyKeys(Settings):
     n_jobs: Count | None = None
     catch_exceptions: bool = True
     training_config: dict[str, Any] = Field(default_factory=dict)
+    fixed: dict[str, Any] = Field(default_factory=dict)
+    start: dict[str, Any] = Field(default_factory=dict)
+    enqueue: Annotated[tuple[dict[str, Any], ...], BeforeValidator(as_tuple)] = ()
+    phase: Count | None = None
+    inherits: Strings = ()
 
     @field_validator("study_name")
     @classmethod
@@ -66,6 +71,11 @@ class _StudyKeys(Settings):
         if fault:
             raise ValueError(fault)
         return name
+
+    @field_validator("inherits")
+    @classmethod
+    def _are_plain_names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(cls._is_a_plain_name(name) for name in names)
 
 
 class _FileKeys(Settings):
@@ -76,55 +86,10 @@ class _FileKeys(Settings):
     results_dir: str = Field(default=defaults.RESULTS, min_length=1)
     dashboard_port: int = Field(default=defaults.DASHBOARD_PORT, ge=1, le=65535)
     save_study_plots: bool = True
+    notify_on_complete: bool = False
     max_concurrent_trials: Count | None = None
     gpu_per_trial: float | None = Field(default=None, gt=0.0, le=1.0)
     studies: Annotated[tuple[_StudyKeys, ...], BeforeValidator(as_tuple), AfterValidator(_not_empty)]
-
-
-class StudySpec(Settings):
-    """One study, checked: its space fits its base config and its pruner can act."""
-
-    study_name: str
-    directions: tuple[Direction, ...]
-    """One per metric."""
-    metric_names: tuple[str, ...]
-    storage: str = Field(repr=False)
-    """`sqlite:///file` or `postgresql://…`, as written; may hold a password."""
-    load_if_exists: bool
-    base_config: str
-    """Name of the base config."""
-    base: TrialConfig
-    """Base config with the study's training_config: the ruler, and what trial 0 runs."""
-    objective: str = DEFAULT_OBJECTIVE
-    """`module:function` that a trial runs."""
-    sampler: SamplerSpec
-    pruner: PrunerSpec
-    parameters: tuple[Parameter, ...]
-    n_trials: int
-    """Total budget of the study."""
-    timeout: float | None
-    """Seconds."""
-    n_jobs: int
-    gpu_per_trial: float | None
-    """Share of a GPU that one worker takes."""
-    catch_exceptions: bool
-
-    @property
-    def of_market(self) -> bool:
-        """Whether trials are scored on validation bars: neither on a Gymnasium environment nor by a user's function."""
-        return self.base.data is not None and self.objective == DEFAULT_OBJECTIVE
-
-    @property
-    def spec_hash(self) -> str:
-        """SHA-256 over what a trial's value depends on: metrics, space and base config, not budget and sampler."""
-        what = {
-            "directions": self.directions,
-            "metric_names": self.metric_names,
-            "objective": self.objective,
-            "parameters": [p.model_dump(mode="json", exclude_defaults=True) for p in self.parameters],
-            "base": self.base.model_dump(mode="json", exclude={"training": {"device", "seed"}}),
-        }
-        return hashlib.sha256(json.dumps(what, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
 class SpecFile(Settings):
@@ -136,6 +101,8 @@ class SpecFile(Settings):
     results_dir: Path
     dashboard_port: int
     save_study_plots: bool
+    notify_on_complete: bool
+    """Send a message when a study ends (fxai.tracking.notify)."""
     studies: tuple[StudySpec, ...]
     warnings: tuple[str, ...]
     """What is allowed but probably not meant, one line each with its place."""
@@ -169,6 +136,7 @@ def load_specs(path: Path) -> SpecFile:
         results_dir=Path(keys.results_dir),
         dashboard_port=keys.dashboard_port,
         save_study_plots=keys.save_study_plots,
+        notify_on_complete=keys.notify_on_complete,
         studies=studies,
         warnings=tuple(notes),
     )
@@ -191,8 +159,14 @@ class _Reader:
         keys = self.keys
         self._check_storage()
         self._check_objective()
-        base = self._base()
-        self._check_own_settings(base)
+        if keys.inherits and (keys.phase or 0) < 2:
+            raise ConfigError("inherits belongs to a phase after the first", where=self.at("inherits"), hint="phase: 2")
+        ruler = self._ruler()
+        self._check_own_settings(ruler)
+        fixed_place = (*self.place, "fixed")
+        base = check_fixed(ruler, keys.fixed, keys.parameters, where=self.document.where, place=fixed_place)
+        where = self.document.where
+        base = check_starts(base, keys.start, keys.enqueue, keys.parameters, where=where, place=self.place)
         directions, metrics = self._objectives(base)
         self.notes += check_space(
             base, keys.parameters, metrics, where=self.document.where, place=(*self.place, "parameters")
@@ -204,9 +178,15 @@ class _Reader:
             storage=keys.storage,
             load_if_exists=keys.load_if_exists,
             base_config=keys.base_config,
+            ruler=ruler,
             base=base,
+            fixed=keys.fixed,
+            start=keys.start,
+            enqueue=keys.enqueue,
+            phase=keys.phase,
+            inherits=keys.inherits,
             objective=keys.objective,
-            sampler=self._sampler(len(directions)),
+            sampler=self._sampler(len(directions), base),
             pruner=self._pruner(len(directions), base),
             parameters=keys.parameters,
             n_trials=keys.n_trials,
@@ -296,7 +276,7 @@ class _Reader:
                 hint="name your function in the study: objective: module:function",
             )
 
-    def _base(self) -> TrialConfig:
+    def _ruler(self) -> TrialConfig:
         try:
             base = find_base(self.keys.base_config, self.path)
         except ConfigError as error:
@@ -311,11 +291,17 @@ class _Reader:
 
         return validate(merge(base.data, self.keys.training_config), where=where)
 
-    def _sampler(self, n_directions: int) -> SamplerSpec:
+    def _sampler(self, n_directions: int, base: TrialConfig) -> SamplerSpec:
         keys, where, place = self.keys, self.document.where, (*self.place, "sampler")
         spec, notes = parse_sampler(keys.sampler, where=where, place=place)
         notes += check_sampler(
-            spec, keys.parameters, n_trials=keys.n_trials, n_directions=n_directions, where=where, place=place
+            spec,
+            keys.parameters,
+            n_trials=keys.n_trials,
+            n_directions=n_directions,
+            where=where,
+            place=place,
+            start=space_defaults(base, keys.parameters),
         )
         self.notes += notes
         return spec

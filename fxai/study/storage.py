@@ -18,7 +18,7 @@ from urllib.parse import quote
 import optuna
 import sqlalchemy
 from optuna.exceptions import StorageInternalError
-from optuna.storages import RDBStorage
+from optuna.storages import BaseStorage, RDBStorage
 from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
@@ -89,15 +89,23 @@ def load_study(
     *,
     sampler: optuna.samplers.BaseSampler | None = None,
     pruner: optuna.pruners.BasePruner | None = None,
+    through: BaseStorage | None = None,
 ) -> optuna.Study:
     """Load a study that exists.
+
+    Args:
+        storage: its database.
+        name: of the study.
+        sampler: of the study; Optuna's default if None.
+        pruner: of the study; Optuna's default if None.
+        through: a storage on top of `storage` that the study is to use.
 
     Raises:
         InputError: there is none of that name; the message lists those that exist.
     """
     with storage_errors(storage.url):
         try:
-            return optuna.load_study(study_name=name, storage=storage, sampler=sampler, pruner=pruner)
+            return optuna.load_study(study_name=name, storage=through or storage, sampler=sampler, pruner=pruner)
         except KeyError:
             names = study_names(storage)
     known = ", ".join(names) if names else "none"
@@ -125,6 +133,20 @@ def storage_errors(url: str) -> Iterator[None]:
         yield
     except DATABASE_ERRORS as error:
         raise _named(error, url) from error
+
+
+@contextlib.contextmanager
+def reading(storage: RDBStorage) -> Iterator[sqlalchemy.Connection]:
+    """A transaction that only reads: it sees one state of the database and waits for no writer."""
+    with storage.engine.execution_options(**{_ONLY_READS: True}).connect() as connection, connection.begin():
+        yield connection
+
+
+@contextlib.contextmanager
+def writing(storage: RDBStorage) -> Iterator[sqlalchemy.Connection]:
+    """A transaction that is done as a whole or, after an exception, not at all."""
+    with storage.engine.begin() as connection:
+        yield connection
 
 
 def _parse(url: str) -> URL:
@@ -158,6 +180,9 @@ def _sqlite_path(url: str, parsed: URL) -> Path:
     return Path(parsed.database)
 
 
+_ONLY_READS = "fxai_only_reads"
+"""Execution option of a connection."""
+
 _SQLITE_ENGINE: dict[str, Any] = {"connect_args": {"timeout": BUSY_TIMEOUT_S, "isolation_level": None}}
 """isolation_level None: Python's sqlite3 begins no transaction by itself, `_begin_immediate` does."""
 
@@ -187,7 +212,8 @@ def _begin_immediate(storage: RDBStorage, writes: bool) -> None:
 
     @event.listens_for(storage.engine, "begin")
     def begun(connection: sqlalchemy.Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        looks = connection.get_execution_options().get(_ONLY_READS, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes and not looks else "BEGIN")
 
     storage.engine.dispose()  # connections from before the events
 

@@ -8,13 +8,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import optuna
 from optuna.trial import TrialState
 
 from fxai import yaml_strict
-from fxai.config import TrialConfig
 from fxai.config.metrics import floor
 from fxai.errors import FxaiError
 from fxai.files import write_text_atomic
@@ -22,6 +21,10 @@ from fxai.study import space
 from fxai.study.fingerprint import git_commit, versions
 from fxai.study.objective import Objective, Report, TrialRequest
 from fxai.study.spec import StudySpec
+from fxai.study.trial_files import LearningCurve, trial_folder, write_equity
+
+if TYPE_CHECKING:
+    from fxai.evaluate.curve import EquityCurve
 
 Emit = Callable[[dict[str, Any]], None]
 """Sends an event to the parent process."""
@@ -54,6 +57,7 @@ class TrialRun:
         seed: int,
         emit: Emit,
         stopped: Callable[[], bool],
+        flush: Callable[[], None] = lambda: None,
     ) -> None:
         """Prepare a trial.
 
@@ -64,6 +68,7 @@ class TrialRun:
             seed: of the training.
             emit: receives events.
             stopped: asked between updates whether to give up.
+            flush: writes what samplers and pruners have stored and other workers should see.
         """
         self.trial = trial
         self.spec = spec
@@ -73,8 +78,11 @@ class TrialRun:
         """User attributes to be stored with the trial."""
         self._emit = emit
         self._stopped = stopped
+        self._flush = flush
         self._last_step = 0
         self._values: tuple[float, ...] | None = None
+        self._curve = LearningCurve()
+        self._equity: EquityCurve | None = None
 
     def run(self, objective: Objective) -> Verdict:
         """Suggest, train, report, prune.
@@ -84,24 +92,55 @@ class TrialRun:
             Exception: whatever the objective raised.
         """
         request = self._request()
-        self._emit({"kind": "trial_started", "number": self.trial.number, "params": self.trial.params})
-        started = time.monotonic()
-        with contextlib.closing(_closable(objective(request))) as reports:
-            for report in reports:
-                if self._take(report, time.monotonic() - started):
-                    return Verdict(TrialState.PRUNED)
-                if report.failure is not None:
-                    break
+        self._emit(
+            {
+                "kind": "trial_started",
+                "number": self.trial.number,
+                "params": self.trial.params,
+                "seed": self.seed,
+                "requeue_of": self.trial.user_attrs.get("requeue_of"),
+            }
+        )
+        try:
+            pruned = self._train(objective, request)
+        except BaseException:
+            with contextlib.suppress(Exception):  # what went wrong first is what counts
+                self._write_curves(request.folder)
+            raise
+        self._write_curves(request.folder)
+        if pruned:
+            return Verdict(TrialState.PRUNED)
         feasible = self._constrain()
         if self._values is None:
             return Verdict(TrialState.FAIL, error="the objective ended without an evaluated report")
         return Verdict(TrialState.COMPLETE, self._values, feasible=feasible)
 
+    def _train(self, objective: Objective, request: TrialRequest) -> bool:
+        """Take the objective's reports; True means that the trial was pruned."""
+        started = time.monotonic()
+        with contextlib.closing(_closable(objective(request))) as reports:
+            for report in reports:
+                elapsed_s = time.monotonic() - started
+                self._curve.add(report, elapsed_s)
+                self._equity = report.equity or self._equity
+                if self._take(report, elapsed_s):
+                    return True
+                if report.failure is not None:
+                    break
+        return False
+
+    def _write_curves(self, folder: Path) -> None:
+        """Leave the learning curve, also of a trial that was cut short, and the equity of its last evaluation."""
+        self._curve.write(folder)
+        if self._equity is not None:
+            write_equity(folder, self._equity)
+
     def _request(self) -> TrialRequest:
         """Suggest parameters, write the effective config, and say so in the trial."""
         params = space.suggest(self.trial, self.spec.parameters)
-        config = with_seed(space.apply(self.spec.base, params), self.seed)
-        folder = self.folder / "trials" / f"{self.trial.number:04d}"
+        self._flush()  # before anything is trained: a trial that is run again keeps its parameters and seed
+        config = space.with_seed(space.apply(self.spec.base, params), self.seed)
+        folder = trial_folder(self.folder, self.trial.number)
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "config.yaml"
         write_text_atomic(path, yaml_strict.dump(config.model_dump(mode="json")))
@@ -109,7 +148,7 @@ class TrialRun:
         if self._stopped():
             raise Stopped
         return TrialRequest(
-            number=self.trial.number, config=config, ruler=self.spec.base, seed=self.seed, folder=folder
+            number=self.trial.number, config=config, ruler=self.spec.ruler, seed=self.seed, folder=folder
         )
 
     def _take(self, report: Report, elapsed_s: float) -> bool:
@@ -157,7 +196,7 @@ class TrialRun:
         Returns:
             Whether it trades enough.
         """
-        least = self.spec.base.evaluation.min_trades
+        least = self.spec.ruler.evaluation.min_trades
         n_closed = (self.attrs.get("metrics") or {}).get("n_closed")
         if least == 0 or n_closed is None:
             return True
@@ -168,7 +207,9 @@ class TrialRun:
         """Tell the value. A training that is over has nothing to save, and others are held against the default."""
         self.trial.report(value, report.step)
         spared = report.step >= report.total_steps or self.trial.user_attrs.get("default") is True
-        return not spared and self.trial.should_prune()
+        pruned = not spared and self.trial.should_prune()
+        self._flush()  # rungs of successive halving, which count for the trials of other workers
+        return pruned
 
     def _finite(self, report: Report) -> tuple[float, ...]:
         """The values of the study's metrics, the worst ones where the training diverged.
@@ -188,11 +229,6 @@ class TrialRun:
             if not math.isfinite(metrics[name]):
                 raise FxaiError(f"{name} is {metrics[name]} at update {report.step}")
         return tuple(float(metrics[name]) for name in self.spec.metric_names)
-
-
-def with_seed(config: TrialConfig, seed: int) -> TrialConfig:
-    """The same configuration under another seed, so that the saved file repeats the trial."""
-    return config.model_copy(update={"training": config.training.model_copy(update={"seed": seed})})
 
 
 def _finite_or_none(metrics: dict[str, float]) -> dict[str, float | None]:

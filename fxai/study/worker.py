@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -24,9 +25,12 @@ from fxai.study.objective import load_objective
 from fxai.study.owner import Owner
 from fxai.study.pruners import build_pruner
 from fxai.study.samplers import build_sampler
+from fxai.study.sampling import Seen, make_quick
 from fxai.study.spec import StudySpec
 from fxai.study.storage import DATABASE_ERRORS, load_study, open_storage, storage_errors
 from fxai.study.trial import Emit, Stopped, TrialRun, Verdict
+from fxai.study.turns import turn_to_draw
+from fxai.study.worker_storage import WorkerStorage
 
 INTERRUPTED = "interrupted: the study was stopped"
 
@@ -74,9 +78,13 @@ class Worker:
         self._trial_id: int | None = None
         self._attrs: dict[str, Any] = {}
         self._owner = Owner.current()
+        self._seen: Seen = {}
         with storage_errors(self.spec.storage):
             self.storage = open_storage(self.spec.storage, create=False, check=False)
-            self.study = load_study(self.storage, self.spec.study_name, pruner=build_pruner(self.spec.pruner))
+            self._memory = WorkerStorage(self.storage)
+            self.study = load_study(
+                self.storage, self.spec.study_name, pruner=build_pruner(self.spec.pruner), through=self._memory
+            )
         check_plugins(self.study, self.spec)
         self._objective = load_objective(setup.objective, self.spec.metric_names[0])
         self._heart = Heart(self.storage)
@@ -104,13 +112,13 @@ class Worker:
             trial_id = budget.claim(self.storage, study_id, self.spec.n_trials, self._owner)
             if trial_id is None:
                 return "budget"
-            number = self.storage.get_trial_number_from_id(trial_id)
             self._trial_id = trial_id
-            self._heart.watch(trial_id)
+            self._heart.watch(trial_id, beaten=True)
             try:
-                self._run_trial(trial_id, number)
+                self._run_trial(trial_id, self._memory.adopt(study_id, trial_id).number)
             finally:
                 self._heart.watch(None)
+                self._memory.disown()
                 self._trial_id = None
         return "stopped"
 
@@ -140,7 +148,9 @@ class Worker:
 
     def _train(self, trial_id: int, number: int) -> Verdict:
         """Run the objective; what it raises becomes a FAIL."""
+        turn = ExitStack()
         try:
+            turn.enter_context(turn_to_draw(self.setup.folder, self.spec.sampler.type))
             run = TrialRun(
                 self._optuna_trial(trial_id, number),
                 self.spec,
@@ -148,6 +158,7 @@ class Worker:
                 seed=self._seed(trial_id, number),
                 emit=self._emit,
                 stopped=self._stop.is_set,
+                flush=lambda: self._has_drawn(turn),
             )
             self._attrs = run.attrs
             return run.run(self._objective)
@@ -158,22 +169,29 @@ class Worker:
         except Exception as error:
             log.exception("trial %d failed", number)
             return Verdict(TrialState.FAIL, error=_one_line(error))
+        finally:
+            turn.close()
+
+    def _has_drawn(self, turn: ExitStack) -> None:
+        """Write what was drawn; others may draw from now on."""
+        self._memory.flush()
+        turn.close()
 
     def _optuna_trial(self, trial_id: int, number: int) -> optuna.Trial:
         """A trial object for a claimed trial, as `study.ask` makes one."""
-        self.study.sampler = build_sampler(
+        sampler = build_sampler(
             self.spec.sampler, self.spec.parameters, budget.sampler_seed(self.setup.study_seed, number)
         )
+        self.study.sampler = make_quick(sampler, self._seen)
         self.study._thread_local.cached_all_trials = None
-        self.study.get_trials(deepcopy=False)  # Optuna's cache must have seen the trial
         return optuna.Trial(self.study, trial_id)
 
     def _seed(self, trial_id: int, number: int) -> int:
         """The seed that a repeated trial brings along, else one from its number; recorded before the training."""
-        seed = self.storage.get_trial_user_attrs(trial_id).get("seed")
+        seed = self._memory.get_trial_user_attrs(trial_id).get("seed")
         if seed is None:
             seed = budget.trial_seed(self.setup.study_seed, number)
-            budget.set_trial_attrs(self.storage, trial_id, {"seed": seed})
+            self._memory.set_trial_user_attr(trial_id, "seed", seed)
         return int(seed)
 
     def _tell(self, trial_id: int, number: int, verdict: Verdict) -> list[float] | None:
@@ -182,7 +200,8 @@ class Worker:
         Raises:
             UpdateFinishedTrialError: the trial was taken away from this worker.
         """
-        budget.set_trial_attrs(self.storage, trial_id, {**self._attrs, "error": verdict.error})
+        for key, value in {**self._attrs, "error": verdict.error}.items():
+            self._memory.set_trial_user_attr(trial_id, key, value)
         told = self.study.tell(number, verdict.values, state=verdict.state, skip_if_finished=True)
         if told.state != verdict.state:
             raise UpdateFinishedTrialError
@@ -196,6 +215,7 @@ class Worker:
                 "number": number,
                 "state": verdict.state.name,
                 "value": values[0] if values else None,
+                "values": values,
                 "error": verdict.error,
                 "feasible": verdict.feasible,
                 "duration_s": duration_s,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -45,13 +46,19 @@ def study_of(*trials: tuple[float, dict[str, float]]) -> optuna.Study:
 
 def test_baselines_of_the_best_trial_are_written(spec: StudySpec, market: Market, tmp_path: Path) -> None:
     study = study_of((0.1, {"turnover": 0.5}), (0.2, {"turnover": 0.1}))
-    (path,) = commands._write_baselines(study, spec, tmp_path, market)
+    path, equity = commands._write_baselines(study, spec, tmp_path, market)
     told = json.loads(path.read_text(encoding="utf-8"))
     assert (path.name, told["trial"], told["turnover"]) == ("baselines.json", 1, 0.1)
     assert all(set(own) == set(METRIC_NAMES) for own in told["metrics"].values())
     # as much turnover as the best trial, and one position held in each of the four episodes
     assert told["metrics"][RANDOM]["turnover"] == pytest.approx(0.1, rel=0.03)
     assert told["metrics"][BUY_AND_HOLD]["n_trades"] == 4
+    # mean equity over the episodes ends where the mean total return says
+    with equity.open(newline="") as file:
+        *_, last = csv.DictReader(file)
+    for name, own in told["metrics"].items():
+        if name != RANDOM:  # whose curve is that of the median trader
+            assert float(last[name]) - 1.0 == pytest.approx(own["total_return"], abs=1e-6)
 
 
 def test_without_a_best_trial_there_is_nothing_to_compare(spec: StudySpec, market: Market, tmp_path: Path) -> None:
@@ -76,7 +83,7 @@ def test_the_results_are_written_before_and_with_the_baselines(
 
     # an interrupted run does not keep anybody waiting for baselines
     assert "price known in advance" not in write(interrupted=True, market=market)
-    assert left() == {"best_params.json", "small_results.json"}
+    assert left() == {"best_params.json", "insights.json", "small_results.json"}
 
     # nothing is lost where they cannot be computed
     with monkeypatch.context() as patch:
@@ -84,9 +91,9 @@ def test_the_results_are_written_before_and_with_the_baselines(
         (folder / "best_params.json").unlink()
         with pytest.raises(ZeroDivisionError):
             write(interrupted=False, market=market)
-        assert left() == {"best_params.json", "small_results.json"}
+        assert left() == {"best_params.json", "insights.json", "small_results.json"}
 
     assert "price known in advance" in write(interrupted=False, market=market)
-    assert left() == {"baselines.json", "best_params.json", "small_results.json"}
+    assert left() == {"baselines.json", "best_params.json", "insights.json", "small_results.json"}
     # a study without a market keeps what it has
     assert "price known in advance" in write(interrupted=False)

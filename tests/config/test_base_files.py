@@ -39,7 +39,7 @@ def test_every_setting_is_written_out_in_the_order_of_the_classes(file: Path) ->
     names = field_names()
     if file not in MARKETS:
         names = [name for name in names if name in ("env.gym_id", "model.head_width", "model.activation")] + [
-            name for name in names if name.startswith("training.")
+            name for name in names if name.startswith(("training.", "wandb."))
         ]
     assert leaves(yaml_strict.load(file).data) == names
 

@@ -50,8 +50,8 @@ def drawn(progress: RunProgress, width: int, height: int = 40, **console: Any) -
 def test_no_line_is_longer_than_the_terminal_and_none_is_wrapped(width: int) -> None:
     lines = drawn(running(12), width)
     assert max(map(len, lines)) <= width
-    # the trials shown, one line each: 10 of 12
-    assert sum(line.strip().startswith(tuple("0123456789")) and "complete" in line for line in lines[5:]) == 8
+    # 12 trials, one line each in the table but for the one that runs, which has a panel, and the one that failed
+    assert sum(line.strip().startswith(tuple("0123456789")) and "complete" in line for line in lines[5:]) == 10
 
 
 @pytest.mark.parametrize("height", [12, 15, 24, 40])
@@ -94,7 +94,7 @@ def test_heading_counts_and_estimate() -> None:
 
 def test_states_are_words() -> None:
     text = "\n".join(drawn(running(4), 120))
-    for word in ("complete", "failed", "running"):
+    for word in ("complete", "failed", "update 6/30"):
         assert word in text
 
 
@@ -115,8 +115,10 @@ def test_several_objectives() -> None:
 
 
 def test_parameters_that_only_some_trials_have_leave_a_blank() -> None:
-    progress = running(1, params={"model.kind": "transformer"})
-    progress.apply({"kind": "trial_started", "number": 1, "worker": 1, "params": {"model.n_heads": 4}})
+    progress = running(0)
+    for number, params in enumerate(({"model.kind": "transformer"}, {"model.n_heads": 4})):
+        progress.apply({"kind": "trial_started", "number": number, "worker": 0, "params": params})
+        progress.apply({"kind": "trial_finished", "number": number, "worker": 0, "state": "PRUNED", "duration_s": 1.0})
     lines = drawn(progress, 100)
     assert [line.split()[-1] for line in lines[-2:]] == ["transformer", "4"]
 
@@ -185,8 +187,8 @@ def test_a_line_says_why_a_trial_that_scores_higher_is_not_the_best() -> None:
 def test_the_table_says_why_a_trial_that_scores_higher_is_not_the_best(width: int) -> None:
     lines = drawn(with_a_trial_of_too_few_trades(), width)
     table = [line.split() for line in lines if re.match(r" +\d ", line)]  # numbers are on the right of their column
-    assert [words[0] for words in table] == ["0", "1", "2"]
-    assert (table[0][1], table[1][1:4], table[2][1]) == ("complete", ["too", "few", "trades"], "running")
+    assert [words[0] for words in table] == ["0", "1"]
+    assert (table[0][1], table[1][1:4]) == ("complete", ["too", "few", "trades"])
     assert max(map(len, lines)) <= width
 
 
@@ -198,3 +200,71 @@ def test_a_budget_that_was_lowered_is_told_apart_from_what_is_left() -> None:
     end = {"kind": "trial_finished", "state": "COMPLETE", "value": 0.1, "error": None, "duration_s": 1.0}
     progress.apply({**end, "number": 60, "worker": 0})
     assert finished_line(progress, progress.rows[60], "m").endswith("; 61 (budget 8) done")
+
+
+def workers(many: int, params: dict[str, Any] = PARAMS, *, ended: int = 0) -> RunProgress:
+    """`many` workers, each at a trial; `ended` trials are complete."""
+    progress = RunProgress(n_trials=50, finished=0, best=None, direction="maximize", clock=lambda: 0.0)
+    for number in range(ended):
+        progress.apply({"kind": "trial_started", "number": number, "worker": 0, "params": params})
+        end = {"state": "COMPLETE", "value": 0.1, "error": None, "duration_s": 60.0}
+        progress.apply({"kind": "trial_finished", "number": number, "worker": 0, **end})
+    for worker in range(many):
+        event: dict[str, Any] = {"number": ended + worker, "worker": worker}
+        progress.apply({"kind": "trial_started", "params": params, **event})
+        progress.apply({"kind": "report", "step": worker + 1, "total_steps": 30, "value": 0.25, **event})
+    return progress
+
+
+@pytest.mark.parametrize("height", [8, 12, 16, 24, 50])
+@pytest.mark.parametrize("width", [40, 80, 200])
+@pytest.mark.parametrize("many", [2, 8])
+def test_panels_of_several_workers_fit_every_terminal(many: int, width: int, height: int) -> None:
+    lines = drawn(workers(many, ended=12), width, height)
+    assert len(lines) < height
+    assert max(map(len, lines)) <= width
+    shown = [line for line in lines if re.match(r"trial \d+ \(worker \d\)", line)]
+    # 4 lines of heading, a blank one and one that stays free
+    assert len(shown) == many if height - 6 >= many else f"and {many - len(shown)} more running" in lines
+
+
+def test_a_panel_shows_every_parameter_where_there_is_room() -> None:
+    lines = drawn(workers(2), 80, 24)
+    text = "\n".join(lines)
+    for name in ("learning_rate=0.00032", "drawdown_penalty_coefficient=0.5", "activation=gelu"):
+        assert text.count(name) == 2
+    assert lines[5].startswith("trial 0 (worker 0) ")
+    assert lines[5].endswith("update 1/30, mean_reward 0.25, 0.0s")
+    assert not any("…" in line for line in lines)
+
+
+def test_what_a_panel_has_no_room_for_is_cut_and_the_table_keeps_its_own() -> None:
+    many = {f"training.parameter_{i:02d}": 0.5 for i in range(25)}
+    lines = drawn(workers(2, many, ended=12), 80, 24)
+    panels = lines[5 : lines.index("", 5)]
+    assert [line.endswith("…") for line in panels if line.startswith("  ")].count(True) == 2
+    # 24 lines − 4 of heading − 1 blank − 1 free = 18, of which 9 stay for the table: 9 // 2 − 1 = 3 lines of parameters
+    assert len(panels) == 2 * (1 + 3)
+    assert sum("complete" in line and "parameter" not in line for line in lines[len(panels) + 5 :]) >= 3
+
+
+def test_the_picture_does_not_jump_while_a_worker_is_between_two_trials() -> None:
+    progress = workers(3)
+    before = drawn(progress, 80, 40)
+    end = {"state": "REQUEUED", "value": None, "error": None, "duration_s": 60.0}
+    progress.apply({"kind": "trial_finished", "number": 1, "worker": 1, **end})
+    after = drawn(progress, 80, 40)
+    place = {worker: [f"(worker {worker})" in line for line in before].index(True) for worker in range(3)}
+    for worker in (0, 2):
+        assert f"(worker {worker})" in after[place[worker]]
+    assert after[place[1]] == ""
+
+
+def test_one_worker_needs_no_number() -> None:
+    assert "worker" not in "\n".join(drawn(running(2), 80))
+
+
+def test_a_trial_that_has_not_reported_is_starting() -> None:
+    progress = running(0)
+    progress.apply({"kind": "trial_started", "number": 0, "worker": 0, "params": {}})
+    assert drawn(progress, 80)[-1].endswith("starting, 0.0s")

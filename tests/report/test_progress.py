@@ -141,14 +141,16 @@ def test_a_value_stays_when_an_update_is_not_evaluated(clock: Clock) -> None:
     assert (progress.rows[0].value, progress.rows[0].step) == (0.3, 6)
 
 
-def test_latest_keeps_running_trials_however_old(clock: Clock) -> None:
+def test_latest_are_the_newest_that_have_ended(clock: Clock) -> None:
     progress = make(clock, n_trials=100)
     for number in range(30):
         start(progress, number)
-        if number != 3:
+        if number not in (3, 28):
             finish(progress, number, "COMPLETE", 0.1)
-    assert [row.number for row in progress.latest(4)] == [3, 27, 28, 29]
+    assert [row.number for row in progress.latest(3)] == [26, 27, 29]
+    assert [row.number for row in progress.running] == [3, 28]
     assert progress.latest(0) == []
+    assert progress.most_running == 3  # 3, 28, and each of the others while it ran: 3, 28 and 29
 
 
 def test_reports_of_a_trial_that_was_never_seen_to_start_are_shown(clock: Clock) -> None:

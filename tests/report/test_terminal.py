@@ -122,7 +122,7 @@ def test_live_view_draws_the_trials() -> None:
     screen.view.handle(REPORT)
     screen.view.refresh()
     frame = screen.new_output()
-    assert "running" in frame
+    assert "update 5/30" in frame
     assert "0.25" in frame
     assert "28,000 env steps/s" in frame
     screen.view.close()
@@ -206,7 +206,7 @@ def test_no_color_is_respected_and_states_stay_legible() -> None:
     screen.view.refresh()
     screen.view.close()
     text = screen.new_output()
-    assert "running" in text
+    assert "starting" in text
     colours = [code for codes in re.findall(r"\x1b\[([\d;]+)m", text) for code in codes.split(";")]
     assert not [code for code in colours if 30 <= int(code) <= 49 or 90 <= int(code) <= 107]
 

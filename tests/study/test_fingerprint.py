@@ -26,6 +26,12 @@ def test_a_new_study_says_what_it_is(spec):
     assert attrs["versions"]["optuna"] == optuna.__version__
 
 
+def test_where_trials_are_tracked_is_no_part_of_what_a_study_means(tmp_path):
+    tracked = load(tmp_path, training_config={"wandb": {"mode": "offline", "tags": ["mine"]}})
+    assert tracked.spec_hash == load(tmp_path).spec_hash
+    assert fingerprint(tracked, "bars") == fingerprint(load(tmp_path), "bars")
+
+
 def test_without_a_sampler_seed_the_base_configs_counts(tmp_path):
     assert study_seed(load(tmp_path, sampler={"type": "TPESampler"}, training_config={"training": {"seed": 5}})) == 5
 
@@ -39,6 +45,7 @@ def test_without_a_sampler_seed_the_base_configs_counts(tmp_path):
         {"pruner": {"type": "ThresholdPruner", "lower": 0.0}},
         {"catch_exceptions": False},
         {"training_config": {"training": {"device": "cpu"}}},
+        {"training_config": {"wandb": {"mode": "offline", "project": "another"}}},
     ],
 )
 def test_what_leaves_trials_comparable_may_change(tmp_path, change):

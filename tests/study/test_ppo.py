@@ -131,3 +131,15 @@ def test_the_floor_of_a_gymnasium_environment_lies_below_its_ordinary_returns():
     )
     # twice −4000 for the one that diverged; the mean with the other is (−8000 − 4000) / 2
     assert as_report(stopped, "cpu").metrics["mean_reward"] == -6000.0
+
+
+def test_every_evaluation_tells_the_equity_of_its_episodes(tmp_path):
+    first, *_, last = objective(request(config(training={"n_seeds": 2}), tmp_path))
+    assert first.equity is None
+    curve = last.equity
+    # 64 bars and the begin
+    assert (len(curve.bar_R), curve.mean_R[0]) == (65, 1.0)
+    # episodes of both seeds end with the mean total return that the metrics have
+    assert curve.mean_R[-1] - 1.0 == pytest.approx(last.metrics["total_return"], abs=1e-12)
+    for name, mean_R in curve.instruments.items():
+        assert mean_R[-1] - 1.0 == pytest.approx(last.instruments[name]["total_return"], abs=1e-12)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from typing import Any
 
 import optuna
@@ -11,7 +12,16 @@ import pytest
 from fxai.config import TrainingConfig
 from fxai.errors import ConfigError
 from fxai.study.options import REQUIRED, PrunerSpec
-from fxai.study.pruners import PRUNERS, build_pruner, check_schedule, never_fires, parse_pruner, report_steps
+from fxai.study.pruners import (
+    PRUNERS,
+    brackets,
+    build_pruner,
+    check_schedule,
+    first_acting_step,
+    never_fires,
+    parse_pruner,
+    report_steps,
+)
 
 EVERYTHING: dict[str, dict[str, Any]] = {
     "MedianPruner": {"n_startup_trials": 1, "n_warmup_steps": 2, "interval_steps": 1, "n_min_trials": 1},
@@ -137,8 +147,22 @@ def test_reports_come_at_each_evaluation_and_at_the_end(total: int, every: int, 
             spec("PatientPruner", patience=0, wrapped_pruner={"type": "MedianPruner", "n_warmup_steps": 21}),
             "until update 21",
         ),
-        (spec("WilcoxonPruner"), None),
-        (spec("WilcoxonPruner", n_startup_steps=3), "needs 3 reports"),
+        # two reports that are both worse have the p-value 0.5² = 0.25
+        (spec("WilcoxonPruner", p_threshold=0.3), None),
+        (spec("WilcoxonPruner", p_threshold=0.25), "needs 3 reports, and a trial makes 2 before its end"),
+        (spec("WilcoxonPruner"), "needs 4 reports"),  # 0.5³ = 0.125 is not below 0.1, 0.5⁴ is
+        (spec("WilcoxonPruner", p_threshold=0.3, n_startup_steps=3), "needs 3 reports"),
+        (spec("WilcoxonPruner", p_threshold=0), "no number of reports gets its p-value below 0"),
+        (spec("PatientPruner", patience=0, wrapped_pruner={"type": "NopPruner"}), "NopPruner stops none"),
+        (
+            # patience lets the second report through, and an interval of 100 updates looks at the first alone
+            spec("PatientPruner", patience=0, wrapped_pruner={"type": "MedianPruner", "interval_steps": 100}),
+            "after 2 reports, from update 20 on, MedianPruner looks at no other",
+        ),
+        (
+            spec("PatientPruner", patience=0, wrapped_pruner={"type": "WilcoxonPruner", "p_threshold": 0.2}),
+            "needs 3 reports",
+        ),
     ],
 )
 def test_whether_a_pruner_can_ever_act(pruner: PrunerSpec, reason: str | None) -> None:
@@ -148,6 +172,88 @@ def test_whether_a_pruner_can_ever_act(pruner: PrunerSpec, reason: str | None) -
 
 def test_one_report_only_is_never_enough() -> None:
     assert "reports only once, at its end, update 30" in str(never_fires(spec("MedianPruner"), schedule(30, 30)))
+
+
+OF_EVERY_KIND = [
+    {"type": "MedianPruner", "n_startup_trials": 1},
+    {"type": "MedianPruner", "n_startup_trials": 1, "n_warmup_steps": 7},
+    {"type": "MedianPruner", "n_startup_trials": 1, "n_warmup_steps": 5, "interval_steps": 6},
+    {"type": "PercentilePruner", "percentile": 25, "n_startup_trials": 1, "n_warmup_steps": 20},
+    {"type": "ThresholdPruner", "lower": 0.5, "n_warmup_steps": 9},
+    {"type": "SuccessiveHalvingPruner", "reduction_factor": 2},
+    {"type": "SuccessiveHalvingPruner", "min_resource": 3, "reduction_factor": 2, "min_early_stopping_rate": 1},
+    {"type": "SuccessiveHalvingPruner", "min_resource": 40},
+    {"type": "HyperbandPruner", "min_resource": 30, "max_resource": 32},  # one bracket
+    {"type": "HyperbandPruner", "min_resource": 6, "max_resource": 8},
+    {"type": "PatientPruner", "patience": 0},
+    {"type": "PatientPruner", "patience": 3},
+    {"type": "PatientPruner", "patience": 20},
+    {"type": "WilcoxonPruner", "p_threshold": 0.2},
+    {"type": "WilcoxonPruner"},
+    {"type": "WilcoxonPruner", "p_threshold": 0.001},
+    {"type": "WilcoxonPruner", "n_startup_steps": 6},
+    {"type": "NopPruner"},
+]
+WRAPPED = [{"type": "PatientPruner", "patience": 1, "wrapped_pruner": raw} for raw in OF_EVERY_KIND[:-1]]
+
+
+@pytest.mark.parametrize("raw", OF_EVERY_KIND + WRAPPED, ids=str)
+@pytest.mark.parametrize("every", [2, 5])
+def test_optuna_agrees_about_the_first_step_of_every_pruner(raw: dict[str, Any], every: int) -> None:
+    """Four trials near 1 that fall a little, so that patience ends for them too, then one that falls and falls: nothing
+    ever gives better reason to stop a trial."""
+    pruner, training = parse(raw)[0], schedule(30, every)
+    with warnings.catch_warnings():  # what Wilcoxon thinks of the last step that the bad trial has not reported
+        warnings.simplefilter("ignore")
+        study = optuna.create_study(direction="maximize", pruner=build_pruner(pruner))
+        for k in range(4):
+            good = study.ask()
+            for step in report_steps(training):
+                good.report(1.0 - step * (1 + k * step) / 10_000, step)  # no two differ alike: ties are slow to test
+                good.should_prune()
+            study.tell(good, 1.0)
+        bad, stopped = study.ask(), None
+        for i, step in enumerate(report_steps(training)[:-1]):
+            bad.report(0.0 - i - i * i / 100, step)
+            if bad.should_prune():
+                stopped = step
+                break
+    assert first_acting_step(pruner, training) == stopped
+    assert (never_fires(pruner, training) is None) is (stopped is not None or pruner.type == "NopPruner")
+
+
+def test_the_brackets_are_optunas() -> None:
+    # min 4, factor 3, max 36: rungs begin at 4, 12 and 36; budgets ⌈3·9/3⌉ = 9, ⌈3·3/2⌉ = 5, ⌈3·1/1⌉ = 3 of 17
+    assert brackets(spec("HyperbandPruner", min_resource=4, max_resource=36), schedule(36, 4)) == [
+        (4, 9 / 17),
+        (12, 5 / 17),
+        (36, 3 / 17),
+    ]
+    for smallest, largest, factor in ((1, 27, 3), (2, 100, 3), (1, 31, 2), (5, 5, 4), (3, 80, 4)):
+        pruner = optuna.pruners.HyperbandPruner(min_resource=smallest, max_resource=largest, reduction_factor=factor)
+        pruner._try_initialization(optuna.create_study())
+        own = spec("HyperbandPruner", min_resource=smallest, max_resource=largest, reduction_factor=factor)
+        total = pruner._total_trial_allocation_budget
+        assert brackets(own, schedule(30, 5)) == [
+            (p._min_resource * factor**p._min_early_stopping_rate, budget / total)
+            for p, budget in zip(pruner._pruners, pruner._trial_allocation_budgets, strict=True)
+        ]
+
+
+def test_brackets_that_stop_nothing_are_warned_about() -> None:
+    def check(**options: int) -> list[str]:
+        return check_schedule(
+            spec("HyperbandPruner", **options), schedule(30, 10), 20, where=lambda _: "f:1", place=("pruner",)
+        )
+
+    assert check(min_resource=10, max_resource=30) == []  # ⌈2·3/2⌉ = 3 of 5 trials have their rung at 10
+    # brackets begin at 20 (3 of 5 trials) and 60; update 20 is the last report before the end
+    assert check(min_resource=20, max_resource=60) == []
+    # brackets begin at 1, 3, 9 and 27, budgets ⌈4·27/4⌉ = 27, 12, 6, 4: only 4 of 49 trials are spared
+    assert check(min_resource=1, max_resource=30) == []
+    # of brackets at 20, 40, …, 640 with factor 2 the first has ⌈6·32/6⌉ = 32 of 32+20+12+8+6+6 = 84 trials
+    (warning,) = check(min_resource=20, max_resource=640, reduction_factor=2)
+    assert "will stop none of 62% of the trials" in warning
 
 
 @pytest.mark.parametrize("first", range(18, 23))

@@ -12,7 +12,7 @@ import pytest
 
 from fxai.errors import ConfigError
 from fxai.study.options import REQUIRED, SamplerSpec
-from fxai.study.samplers import SAMPLERS, build_sampler, check_sampler, parse_sampler
+from fxai.study.samplers import SAMPLERS, build_sampler, check_sampler, parse_sampler, random_parameters
 from fxai.study.space import Parameter, suggest
 
 SPACE = tuple(
@@ -133,6 +133,37 @@ def test_cma_es_needs_one_direction_and_two_numbers() -> None:
     assert check("CmaEsSampler", SPACE) == ["f:1: sampler: CmaEsSampler samples categorical parameters at random: c"]
 
 
+MIXED = (*SPACE, *CONTINUOUS, *CONDITIONAL)
+
+
+@pytest.mark.parametrize("name", ["CmaEsSampler", "GPSampler", "QMCSampler", "TPESampler"])
+@pytest.mark.parametrize("first", ["a", "b"])  # trial 0 has z only with c = a
+def test_optuna_draws_at_random_what_is_said_to_be_random(
+    name: str, first: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: set[str] = set()
+    real = optuna.samplers.RandomSampler.sample_independent
+
+    def spy(self: Any, study: optuna.Study, trial: Any, param: str, distribution: Any) -> Any:
+        if trial.number >= 8:  # behind the start, and behind a first trial of either kind
+            drawn.add(param)
+        return real(self, study, trial, param, distribution)
+
+    monkeypatch.setattr(optuna.samplers.RandomSampler, "sample_independent", spy)
+    options = {} if name == "QMCSampler" else {"n_startup_trials": 3}
+    study = optuna.create_study()
+    study.enqueue_trial({"c": first})
+    for number in range(20):
+        study.sampler = build_sampler(SamplerSpec(type=name, options=options), MIXED, seed=number)
+        trial = study.ask()
+        params = suggest(trial, MIXED)
+        study.tell(trial, float(params["x"]) + params["y"])
+    start = set(study.trials[0].params)
+    assert ("z" in start) is (first == "a")
+    told = random_parameters(name, MIXED, start)
+    assert {one for names in told.values() for one in names} == drawn
+
+
 def test_a_start_longer_than_the_study_is_warned_about() -> None:
     assert check("TPESampler", SPACE, n_trials=11) == []
     assert check("TPESampler", SPACE, n_trials=10) == [
@@ -202,3 +233,13 @@ def test_what_only_optuna_refuses_is_a_config_error(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(optuna.samplers.RandomSampler, "__init__", refuse)
     with pytest.raises(ConfigError, match="sampler: RandomSampler: not on Sundays"):
         build_sampler(SamplerSpec(type="RandomSampler"), SPACE)
+
+
+def test_old_options_of_tpe_are_accepted_with_one_warning() -> None:
+    old = {"consider_prior": True, "prior_weight": 1.0, "consider_magic_clip": True, "consider_endpoints": False}
+    spec, warnings_ = parse({"type": "TPESampler", "seed": 3, **old})
+    assert spec.options == {"seed": 3, **old}
+    assert warnings_ == [
+        "f:sampler.consider_prior: sampler: TPESampler options consider_prior, prior_weight, consider_magic_clip, "
+        "consider_endpoints are deprecated in Optuna; leave them out"
+    ]

@@ -60,7 +60,7 @@ def test_a_name_may_stand_once() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [name for name in field_names() if name.startswith(("data.", "evaluation."))]
+    [name for name in field_names() if name.startswith(("data.", "evaluation.", "wandb."))]
     + ["training.device", "training.seed", "training.n_seeds", "training.eval_episodes", "training.eval_frequency"],
 )
 def test_what_would_move_the_ruler_cannot_be_searched(name: str) -> None:

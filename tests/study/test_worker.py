@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import fakes
+import numpy as np
 import optuna
 import pytest
 
 from fxai.config.load import load_trial_config
 from fxai.errors import DataError, FxaiError
+from fxai.evaluate.curve import EquityCurve
 from fxai.study import budget
 from fxai.study.fingerprint import open_study
 from fxai.study.objective import Report, TrialRequest
@@ -333,3 +335,67 @@ def test_a_failing_beat_is_tried_again(tmp_path, monkeypatch):
     assert enough.wait(10)
     heart.watch(None)
     assert beats == [5, 5, 5]
+
+
+def test_every_trial_leaves_its_learning_curve_also_one_that_is_cut_short(tmp_path):
+    def objective(request: TrialRequest) -> Iterator[Report]:
+        yield replace(fakes.report(1, 0.0), equity=equity(1.0))
+        yield replace(fakes.report(2, -1.0 if request.number == 1 else 0.0), equity=equity(2.0))
+        if request.number == 2:
+            raise ZeroDivisionError
+        yield fakes.report(3, 5.0)
+
+    run = Run(fakes.load(tmp_path, n_trials=3, pruner={"type": "ThresholdPruner", "lower": -0.5}), tmp_path, objective)
+    run.go()
+    assert run.states == ["COMPLETE", "PRUNED", "FAIL"]
+    for number, rows in ((0, 3), (1, 2), (2, 2)):
+        folder = tmp_path / "trials" / f"{number:04d}"
+        header, *lines = (folder / "learning_curve.csv").read_text().splitlines()
+        assert header.startswith("update,env_steps,seconds,")
+        assert [line.split(",")[:2] for line in lines] == [[str(i), str(100 * i)] for i in range(1, rows + 1)]
+        # the last curve that was told
+        assert (folder / "equity.csv").read_text() == "bar,mean,low,high\n0,2,2,2\n"
+
+
+def equity(value: float) -> EquityCurve:
+    one = np.full(1, value)
+    return EquityCurve(bar_R=np.arange(1), mean_R=one, low_R=one, high_R=one, instruments={})
+
+
+def test_a_trial_that_has_its_first_beat_gets_the_next_one_after_an_interval():
+    from fxai.study.heart import Heart
+
+    beats = []
+    both = threading.Event()
+
+    class Storage:
+        def record_heartbeat(self, trial_id: int) -> None:
+            beats.append(trial_id)
+            if trial_id == 6:
+                both.set()
+
+    heart = Heart(Storage(), interval_s=3600, retry_s=0)  # type: ignore[arg-type]
+    heart.watch(5, beaten=True)
+    heart.watch(6)
+    assert both.wait(10)
+    assert beats == [6]  # 5 would have been due in an hour
+    heart.watch(None)
+
+
+def test_beats_follow_the_first_one():
+    from fxai.study.heart import Heart
+
+    beats = []
+    enough = threading.Event()
+
+    class Storage:
+        def record_heartbeat(self, trial_id: int) -> None:
+            beats.append(trial_id)
+            if len(beats) == 2:
+                enough.set()
+                heart.watch(None)
+
+    heart = Heart(Storage(), interval_s=0, retry_s=3600)  # type: ignore[arg-type]
+    heart.watch(5, beaten=True)
+    assert enough.wait(10)
+    assert beats == [5, 5]

@@ -2,21 +2,16 @@ from __future__ import annotations
 
 import json
 import math
-import re
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from fxai.errors import InputError
 from fxai.report.outcome import outcome_of
-from fxai.report.plots import core_range, history_figure, plotly_js, write_plots
-from fxai.study.spec import StudySpec
+from fxai.report.plots.axes import core_range
+from fxai.report.plots.history import history_figure
 
 AddTrial = Callable[..., FrozenTrial]
 
@@ -76,81 +71,6 @@ def test_range_leaves_out_floor_values_but_never_what_must_be_seen() -> None:
     assert core_range([0.0, 1.0, 2.0, 3.0, 9.0], keep=[]) is None
     assert core_range([1.0, 1.0, 1.0, 1.0, 50.0], keep=[]) is None  # no spread to measure by
     assert core_range([0.0, -1000.0], keep=[]) is None
-
-
-@pytest.mark.parametrize("n", [0, 1, 2, 30])
-def test_a_page_for_any_number_of_trials(
-    study: optuna.Study, spec: StudySpec, add: AddTrial, tmp_path: Path, n: int
-) -> None:
-    for number in range(n):
-        add(0.1 * number)
-    (path,) = write_plots(study, spec, tmp_path)
-    text = path.read_text(encoding="utf-8")
-    assert path.name == "optimization_history.html"
-    assert ("There is nothing to draw yet." in text) == (n == 0)
-    assert ("One completed trial: there is no history to see yet." in text) == (n == 1)
-    assert ("Plotly.newPlot" in text) == (n > 0)
-
-
-def test_the_page_loads_only_the_plotly_beside_it(finished: optuna.Study, spec: StudySpec, tmp_path: Path) -> None:
-    (path,) = write_plots(finished, spec, tmp_path)
-    text = path.read_text(encoding="utf-8")
-    assert (tmp_path / "plotly.min.js").read_text(encoding="utf-8") == plotly_js()
-    assert re.findall(r'<script[^>]* src="([^"]*)"', text) == ["plotly.min.js"]
-    assert "http:" not in text
-    assert "https:" not in text
-
-
-def test_figures_cannot_be_uploaded(finished: optuna.Study, spec: StudySpec, tmp_path: Path) -> None:
-    (path,) = write_plots(finished, spec, tmp_path)
-    assert "showSendToCloud: false, plotlyServerURL: ''" in path.read_text(encoding="utf-8")
-    assert "showSendToCloud" in plotly_js()  # the option still has that name
-
-
-def test_plotly_js_is_written_once(finished: optuna.Study, spec: StudySpec, tmp_path: Path) -> None:
-    write_plots(finished, spec, tmp_path)
-    before = (tmp_path / "plotly.min.js").stat()
-    write_plots(finished, spec, tmp_path)
-    after = (tmp_path / "plotly.min.js").stat()
-    assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
-    (tmp_path / "plotly.min.js").write_text("torn", encoding="utf-8")
-    write_plots(finished, spec, tmp_path)
-    assert (tmp_path / "plotly.min.js").read_text(encoding="utf-8") == plotly_js()
-
-
-def test_a_link_in_the_place_of_plotly_js_is_refused(finished: optuna.Study, spec: StudySpec, tmp_path: Path) -> None:
-    (tmp_path / "elsewhere.js").write_text(plotly_js(), encoding="utf-8")
-    (tmp_path / "plotly.min.js").symlink_to(tmp_path / "elsewhere.js")
-    with pytest.raises(InputError, match="symbolic link"):
-        write_plots(finished, spec, tmp_path)
-
-
-def test_hostile_parameter_values_make_no_tags(study: optuna.Study, spec: StudySpec, tmp_path: Path) -> None:
-    hostile = "</script><script>alert(1)</script>"
-    choices = optuna.distributions.CategoricalDistribution([hostile])
-    study.add_trial(create_trial(value=0.1, params={hostile: hostile}, distributions={hostile: choices}))
-    (path,) = write_plots(study, spec, tmp_path)
-    text = path.read_text(encoding="utf-8")
-    assert "alert(1)" in text
-    assert "<script>alert" not in text
-    assert text.count("</script>") == 2  # plotly.min.js and the figure
-
-
-def test_importing_the_reports_does_not_import_plotly_torch_or_pandas() -> None:
-    code = (
-        "import sys, fxai.report.plots, fxai.report.equity, fxai.report.results, fxai.report.summary\n"
-        "import fxai.report.terminal\n"
-        "print(sorted({'plotly', 'torch', 'pandas', 'wandb'} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
-
-
-def test_optuna_and_plotly_as_pinned_work_together(finished: optuna.Study) -> None:
-    # later plots use optuna.visualization; warnings are errors here
-    from optuna.visualization import plot_optimization_history
-
-    assert len(plot_optimization_history(finished).data) >= 2
 
 
 FEW = {"min_trades": 3.0}

@@ -6,11 +6,13 @@ import socket
 import threading
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import optuna
 import pytest
 
-from fxai.dashboard import Guard, dashboard_server
+from fxai.dashboard.guard import Guard
+from fxai.dashboard.server import dashboard_server
 from fxai.errors import InputError
 from fxai.study.storage import open_storage, study_names
 
@@ -52,6 +54,17 @@ def test_only_our_own_pages_may_write(method, headers, status):
     assert status_of(method, **headers).split()[0] == status
 
 
+def test_no_other_web_page_may_read_what_the_app_lets_all_read():
+    told = []
+
+    def app(_environ, start_response):
+        start_response("200 OK", [("Access-Control-Allow-Origin", "*"), ("Content-Type", "text/csv")])
+        return [b"inside"]
+
+    Guard(app, [HERE])({"REQUEST_METHOD": "GET", "HTTP_HOST": HERE}, lambda _, headers: told.extend(headers))
+    assert told == [("Content-Type", "text/csv"), ("X-Content-Type-Options", "nosniff")]
+
+
 @pytest.fixture
 def url(tmp_path):
     url = f"sqlite:///{tmp_path / 'study.db'}"
@@ -65,9 +78,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def test_it_serves_studies_and_a_foreign_page_cannot_delete_one(url):
+def test_it_serves_studies_and_a_foreign_page_cannot_delete_one(url, tmp_path):
     port = free_port()
-    with dashboard_server(url, "127.0.0.1", port) as server:
+    with dashboard_server(url, "127.0.0.1", port, tmp_path) as server:
         threading.Thread(target=server.serve_forever).start()
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/studies", timeout=30) as answer:
@@ -82,23 +95,23 @@ def test_it_serves_studies_and_a_foreign_page_cannot_delete_one(url):
     assert study_names(open_storage(url, create=False)) == ["known"]
 
 
-def test_a_taken_port_is_named_with_a_free_one(url):
+def test_a_taken_port_is_named_with_a_free_one(url, tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(InputError, match=f"port {port} is in use") as caught:
-            dashboard_server(url, "127.0.0.1", port)
+            dashboard_server(url, "127.0.0.1", port, tmp_path)
     assert int(caught.value.hint.rpartition(" ")[2]) > port
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "example.com", "::"])
 def test_other_hosts_are_refused(url, host):
     with pytest.raises(InputError, match="has no login"):
-        dashboard_server(url, host, 8052)
+        dashboard_server(url, host, 8052, Path())
 
 
 def test_a_missing_database_is_refused_and_not_created(tmp_path):
     with pytest.raises(InputError, match="there is no such study database"):
-        dashboard_server(f"sqlite:///{tmp_path / 'typo.db'}", "127.0.0.1", 8052)
+        dashboard_server(f"sqlite:///{tmp_path / 'typo.db'}", "127.0.0.1", 8052, tmp_path)
     assert list(tmp_path.iterdir()) == []

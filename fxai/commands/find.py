@@ -1,0 +1,67 @@
+"""Find a study among the spec files of a folder, by its own name or by that of its file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fxai import yaml_strict
+from fxai.config.load import suggest
+from fxai.errors import ConfigError, InputError
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Found:
+    """A spec file, and the one study of it that was named; None for all of them."""
+
+    path: Path
+    study: str | None
+
+
+def find_spec(word: str, folder: Path) -> Found:
+    """The spec that `word` names: the name of a study, of a file without .yaml, or the `name` in a file.
+
+    A file that cannot be read hides only itself.
+
+    Raises:
+        InputError: nothing has the name, or several have.
+    """
+    if not folder.is_dir():
+        raise InputError("there is no such folder", where=str(folder), hint="name the folder of the specs: --specs DIR")
+    names = _names(folder)
+    found = sorted(names.get(word, ()), key=lambda own: (own.path, own.study or ""))
+    if not found:
+        if Path(word).is_file():
+            raise InputError(f"{word} is a file, not the name of a study", hint=f"run it: poe optuna-run --spec {word}")
+        studies = [name for name, places in names.items() if any(place.study for place in places)]
+        hint = suggest(word, names) or "studies here: " + (", ".join(sorted(studies)) or "none")
+        raise InputError(f"no study is called {word!r}", where=str(folder), hint=hint)
+    files = {own.path for own in found}
+    if len(files) > 1:
+        listed = ", ".join(str(path) for path in sorted(files))
+        raise InputError(
+            f"{word!r} names studies of several specs: {listed}",
+            hint="run the one you mean: poe optuna-run --spec FILE",
+        )
+    return next((own for own in found if own.study is not None), found[0])
+
+
+def _names(folder: Path) -> dict[str, set[Found]]:
+    """Every name that a spec file answers to."""
+    names: dict[str, set[Found]] = {}
+    for path in sorted(folder.glob("*.yaml")):
+        try:
+            data = yaml_strict.load(path).data
+        except ConfigError:
+            names.setdefault(path.stem, set()).add(Found(path, None))
+            continue
+        if not isinstance(data.get("studies"), list):
+            continue
+        for word in (path.stem, data.get("name")):
+            if isinstance(word, str):
+                names.setdefault(word, set()).add(Found(path, None))
+        for study in data["studies"]:
+            own = study.get("study_name") if isinstance(study, dict) else None
+            if isinstance(own, str):
+                names.setdefault(own, set()).add(Found(path, own))
+    return names

@@ -1,0 +1,167 @@
+"""What one study found, read from its database and its folder, so that several can stand beside each other.
+
+Two studies are comparable only where the same ruler scored them: metrics, bars, account rules, reward and episodes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fxai.config.data import FILE_OPTIONS
+from fxai.config.load import flat
+from fxai.report.insights import INSIGHTS, Insights, load_insights
+from fxai.report.outcome import Outcome, duration_s, outcome_of
+from fxai.report.standing import metric_names
+from fxai.study.reader import Reader
+from fxai.study.records import StudyRecord, active_time, as_study
+
+if TYPE_CHECKING:
+    from fxai.study.confirm import Confirmation
+
+_SCORES = ("data.", "env.", "evaluation.", "training.eval_episodes")
+"""Settings of the ruler that a score depends on; how long a trial trains is no part of it."""
+
+_CONFIRMATION = "confirmation.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """One study."""
+
+    record: StudyRecord
+    outcome: Outcome
+    spec: dict[str, Any]
+    """As recorded; empty where FxAI did not make the study."""
+
+    folder: Path
+    confirmation: Confirmation | None
+    insights: Insights | None
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return self.record.study_name
+
+    @property
+    def phase(self) -> int | None:
+        """Its place in the chain of phases."""
+        phase = self.spec.get("phase")
+        return phase if isinstance(phase, int) else None
+
+    @property
+    def finished(self) -> int:
+        """Trials that the budget has paid for."""
+        return sum(self.outcome.counts[state] for state in ("complete", "pruned", "fail"))
+
+    @property
+    def pruning_rate(self) -> float | None:
+        """Share of the finished trials that was stopped early."""
+        return self.outcome.counts["pruned"] / self.finished if self.finished else None
+
+    @property
+    def active_s(self) -> float:
+        """Seconds in which at least one trial ran; pauses between runs do not count."""
+        return sum((end - start).total_seconds() for start, end in active_time(self.outcome.trials))
+
+    @property
+    def in_trials_s(self) -> float:
+        """Seconds of all trials together."""
+        return sum(duration_s(trial) or 0.0 for trial in self.outcome.trials)
+
+    @property
+    def ruler(self) -> dict[str, Any]:
+        """All that scores a trial, flat."""
+        attrs = self.record.user_attrs
+        data_hash = attrs.get("data_hash")
+        config = flat(_mapping(self.spec.get("ruler") or self.spec.get("base")))
+        left_out = {f"data.{name}" for name in FILE_OPTIONS} if data_hash else set()
+        code = {k: v for k, v in _mapping(attrs.get("spec_fingerprint")).items() if k.startswith("content of ")}
+        return {
+            "metrics": list(self.outcome.metric_names),
+            "directions": list(self.outcome.directions),
+            "bars": data_hash,
+            "objective": self.spec.get("objective"),
+            **code,
+            **{key: value for key, value in config.items() if key.startswith(_SCORES) and key not in left_out},
+        }
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What trial 0 trains with, flat: a parameter that is not searched has its value here."""
+        return flat(_mapping(self.spec.get("base")))
+
+    @property
+    def best_settings(self) -> dict[str, Any]:
+        """The best trial's searched parameters; empty without one."""
+        return {} if self.outcome.best is None else dict(self.outcome.best.params)
+
+
+def read_facts(reader: Reader, names: Iterable[str], url: str, results_dir: Path) -> list[Facts]:
+    """The studies of these names; their best and default trials are read whole.
+
+    Raises:
+        InputError: there is no study of a name; the hint lists those that exist.
+    """
+    return [_facts(reader, name, url, results_dir) for name in names]
+
+
+def _facts(reader: Reader, name: str, url: str, results_dir: Path) -> Facts:
+    record = reader.load(name, url)
+    outcome = outcome_of(as_study(record), metric_names(record))
+    shown = {trial.number for trial in (outcome.best, outcome.default) if trial is not None}
+    reader.complete(trial for trial in record.trials if trial.number in shown)
+    folder = results_dir / Path(name).name
+    return Facts(
+        record=record,
+        outcome=outcome,
+        spec=_mapping(record.user_attrs.get("spec")),
+        folder=folder,
+        confirmation=_confirmation(record, folder, outcome),
+        insights=load_insights(folder) if (folder / INSIGHTS).is_file() else None,
+    )
+
+
+def by_ruler(studies: Sequence[Facts]) -> list[list[Facts]]:
+    """The studies that one ruler scored, together; in the order in which rulers appear."""
+    groups: dict[str, list[Facts]] = {}
+    for facts in studies:
+        groups.setdefault(json.dumps(facts.ruler, sort_keys=True, default=str), []).append(facts)
+    return list(groups.values())
+
+
+def ruler_differences(first: Facts, other: Facts) -> list[str]:
+    """What scores `other` differently than `first`, a line each: `env.spread_bp 2.0, not 1.0`."""
+    if not (first.spec and other.spec):
+        return ["FxAI did not make it, and knows not what scored it" if first.spec else "scored by FxAI"]
+    mine, theirs = first.ruler, other.ruler
+    told = []
+    for key in dict.fromkeys([*mine, *sorted(theirs)]):  # metrics, directions and bars first
+        if mine.get(key) != theirs.get(key):
+            line = f"{key} {_shown(theirs.get(key))}, not {_shown(mine.get(key))}"
+            told.append("other bars" if key == "bars" else line)
+    return told
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "absent" if value is None else value if isinstance(value, str) else json.dumps(value)
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return dict(value) if isinstance(value, Mapping) else {}
+
+
+def _confirmation(record: StudyRecord, folder: Path, outcome: Outcome) -> Confirmation | None:
+    """What `optuna-confirm` wrote, if it is of this study's best trial as it is now."""
+    if not (folder / _CONFIRMATION).is_file() or outcome.best is None:
+        return None
+    from fxai.study.confirm import load_confirmation  # numpy comes with it
+
+    told, attrs = load_confirmation(folder), record.user_attrs
+    now = (record.study_name, outcome.best.number, attrs.get("data_hash"))
+    return told if told is not None and (told.study, told.trial, told.data_hash) == now else None

@@ -1,0 +1,157 @@
+"""Findings about a study as a whole: what its importances are worth, and whether it is still getting better.
+
+A finding is told only where noise would rarely give it; which noise, its function says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from fxai.report.chance import Spread, less, lucky_gain, spread_of
+from fxai.report.importance import Measured, measure
+from fxai.report.insights import Finding, Importance, band
+from fxai.report.outcome import Outcome
+from fxai.report.ranges import range_findings
+from fxai.report.sample import Sample
+from fxai.report.text import count, number
+from fxai.report.troubles import trouble_findings
+from fxai.study.spec import StudySpec
+
+FEWEST = 10
+"""Completed trials below which no importances are given."""
+
+FEW = 50
+"""Completed trials below which they are called rough."""
+
+HISTORY = 15
+"""Completed trials below which nothing is said about the course of a study."""
+
+
+def importances_of(sample: Sample, outcome: Outcome) -> tuple[tuple[Importance, ...], str]:
+    """Importances, largest first, and what is to be said of them."""
+    many = len(sample.trials)
+    if many < FEWEST:
+        return (
+            (),
+            f"No importances yet: {count(many, 'completed trial')}, and fewer than {FEWEST} show nothing but luck.",
+        )
+    if not sample.parameters:
+        return (), "No importances: no parameter has more than one value."
+    measured = measure(sample)
+    if measured is None:
+        return (), "No importances: the completed trials are all worth the same."
+    importances = tuple(_importance(sample, measured, i) for i in np.argsort(-measured.share_P, kind="stable"))
+    return importances, _trust(importances, outcome)
+
+
+def _importance(sample: Sample, measured: Measured, i: int) -> Importance:
+    share = float(measured.share_P[i])
+    return Importance(
+        name=sample.parameters[i].name,
+        value=share,
+        band=band(share),
+        low=float(measured.low_P[i]),
+        high=float(measured.high_P[i]),
+        clear=bool(measured.clear_P[i]),
+    )
+
+
+def _trust(importances: Sequence[Importance], outcome: Outcome) -> str:
+    many, metric = len(outcome.completed), outcome.metric_names[0]
+    clear = [importance.name for importance in importances if importance.clear]
+    of = f"Importances from {count(many, 'completed trial')}"
+    if len(outcome.metric_names) > 1:
+        of += f", by {metric} alone"
+    if not clear:
+        return f"{of}: none is told apart from luck. Shuffled results give as much, so the order means nothing."
+    rough = f" With fewer than {FEW} trials the shares are rough." if many < FEW else ""
+    verb = "is" if len(clear) == 1 else "are"
+    others = len(importances) - len(clear)
+    rest = f"; the {others} others may be luck" if others > 1 else "; the other may be luck" if others else ""
+    return f"{of}: {', '.join(clear)} {verb} told apart from luck{rest}.{rough}"
+
+
+def findings_of(
+    outcome: Outcome, spec: StudySpec, sample: Sample, importances: Sequence[Importance]
+) -> tuple[Finding, ...]:
+    """Everything that the study shows, warnings first."""
+    shares = {importance.name: importance.value for importance in importances}
+    weight_P = np.array([shares.get(parameter.name, 0.0) for parameter in sample.parameters])
+    spread = spread_of(sample, weight_P if shares else None)
+    found = [
+        *_luck(outcome, sample, spread),
+        *_course(outcome, sample, spread),
+        *range_findings(outcome, spec, sample, importances),
+        *trouble_findings(outcome, spec, sample),
+    ]
+    return tuple(sorted(found, key=lambda finding: finding.severity != "warning"))
+
+
+def _luck(outcome: Outcome, sample: Sample, spread: Spread | None) -> list[Finding]:
+    """The lead of the best over the default is no more than the best of as many equal trials would have.
+
+    Of studies in which no parameter does anything, 19 in 20 get this warning (values normal).
+    """
+    gain, many = outcome.improvement, len(sample.sound.trials)
+    if spread is None or gain is None or gain <= 0.0 or many < 2:
+        return []
+    usual, bar = (spread.deviation * lucky_gain(many, q) for q in (None, 0.95))
+    if gain > bar:
+        return []
+    alike = "with equal parameters" if spread.repeats else "that are alike"
+    return [
+        Finding(
+            kind="luck",
+            severity="warning",
+            text=f"The best trial beats the default config by {number(gain)} in {outcome.metric_names[0]}, which luck "
+            f"explains: trials {alike} differ by {number(spread.deviation)} (standard deviation), and the best of "
+            f"{many} equal trials would beat the default by {number(usual)} on average.",
+            evidence={"gain": gain, "deviation": spread.deviation, "lucky_gain": usual, "bar": bar, "trials": many},
+            advice="Train both on fresh seeds before believing it.",
+        )
+    ]
+
+
+def _course(outcome: Outcome, sample: Sample, spread: Spread | None) -> list[Finding]:
+    """Plateau: the last third added less than trials that are alike differ by, and is no better than the third before.
+
+    Improving: the best is of the last third, which is better as a whole (Mann and Whitney, p < 0.01). In noise the best
+    is of the last third in one study of three, and both are true in one of a hundred at most.
+    """
+    sample = sample.sound
+    many = len(sample.trials)
+    if many < HISTORY or outcome.best is None or spread is None:
+        return []
+    best_N, third = np.minimum.accumulate(sample.loss_N), many // 3
+    last = int(np.flatnonzero(best_N == best_N[-1])[0])
+    gain, since = float(best_N[many - third - 1] - best_N[-1]), many - 1 - last
+    p = less(sample.loss_N[many - third :], sample.loss_N[many - 2 * third : many - third])
+    evidence = {"last_improved": sample.trials[last].number, "since": since, "gain": gain, "p": p, "completed": many}
+    metric = outcome.metric_names[0]
+    if last >= many - third and p < 0.01:
+        return [
+            Finding(
+                kind="improving",
+                severity="info",
+                text=f"It is still getting better: the best trial is {sample.trials[last].number}, the last third "
+                f"added {number(gain)} in {metric}, and its trials are better than those before (p = {p:.2g}).",
+                evidence=evidence,
+                advice="More trials are likely to bring more.",
+            )
+        ]
+    if gain >= max(spread.deviation, 1e-12) or p < 0.01:
+        return []
+    when = f"last improved at trial {sample.trials[last].number}, {count(since, 'completed trial')} before the end"
+    added = "nothing" if gain <= 0.0 else f"{number(gain)}"
+    return [
+        Finding(
+            kind="plateau",
+            severity="info",
+            text=f"The history is flat: the best {metric} {when}; the last third of {many} added {added}, where trials "
+            f"that are alike differ by {number(spread.deviation)}.",
+            evidence={**evidence, "deviation": spread.deviation},
+            advice="More trials of the same ranges will bring little.",
+        )
+    ]

@@ -1,0 +1,33 @@
+"""Workers draw one after the other where a sampler hands out places of one sequence.
+
+Optuna's grid, QMC and brute force read which places are taken, and write down theirs a moment later: two workers at
+once would take the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+IN_TURNS = ("GridSampler", "QMCSampler", "BruteForceSampler")
+"""The others draw from a seed of the trial's own, and need no turns."""
+
+LOCK_NAME = ".draw.lock"
+
+
+@contextlib.contextmanager
+def turn_to_draw(folder: Path, sampler: str) -> Iterator[None]:
+    """Wait for the other workers of the study's folder on this machine to have drawn and written; the system ends the
+    turn of one that dies."""
+    if sampler not in IN_TURNS:
+        yield
+        return
+    handle = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

@@ -1,0 +1,1 @@
+"""What leaves this machine while a study runs, and when it ends: W&B runs, notifications. Never fatal to a study."""

@@ -1,0 +1,70 @@
+"""`dashboard`: what comes from the command line, from the spec, and from the defaults."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from fxai.commands import dashboard
+from fxai.errors import InputError
+
+SPEC = """
+name: two
+results_dir: elsewhere
+dashboard_port: 8123
+studies:
+  - {{study_name: a, direction: maximize, metric_name: sharpe, storage: "sqlite:///a.db", base_config: base,
+      parameters: [{{name: training.gamma, type: float, low: 0.5, high: 0.99}}], n_trials: 2}}
+  - {{study_name: b, direction: maximize, metric_name: sharpe, storage: "sqlite:///{other}.db", base_config: base,
+      parameters: [{{name: training.gamma, type: float, low: 0.5, high: 0.99}}], n_trials: 2}}
+"""
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What the server is asked for, instead of serving."""
+    calls = []
+
+    def server(*what):
+        calls.append(what)
+        return nullcontext(SimpleNamespace(serve_forever=lambda: None))
+
+    monkeypatch.setattr(dashboard, "dashboard_server", server)
+    return calls
+
+
+def args(**given):
+    nothing = {"spec": None, "storage": None, "results_dir": None, "host": "127.0.0.1", "port": None}
+    return argparse.Namespace(**{**nothing, **given})
+
+
+def write_spec(folder: Path, other: str) -> Path:
+    (folder / "base.yaml").write_text("data: {source: ecb}\nenv: {execution: next_close}\n")
+    (folder / "two.yaml").write_text(SPEC.format(other=other))
+    return folder / "two.yaml"
+
+
+def test_without_a_word_the_defaults_count(asked):
+    assert dashboard.dashboard_command(args()) == 0
+    assert asked == [("sqlite:///optuna_studies.db", "127.0.0.1", 8052, Path("optuna_results"))]
+
+
+def test_a_spec_gives_database_port_and_folder_and_the_command_line_comes_first(asked, tmp_path):
+    spec = write_spec(tmp_path, "a")
+    dashboard.dashboard_command(args(spec=spec))
+    dashboard.dashboard_command(args(spec=spec, port=9000, storage="sqlite:///c.db", results_dir=Path("r")))
+    assert asked == [
+        ("sqlite:///a.db", "127.0.0.1", 8123, Path("elsewhere")),
+        ("sqlite:///c.db", "127.0.0.1", 9000, Path("r")),
+    ]
+
+
+def test_a_spec_of_two_databases_wants_one_named(asked, tmp_path):
+    with pytest.raises(InputError, match="2 databases") as caught:
+        dashboard.dashboard_command(args(spec=write_spec(tmp_path, "b")))
+    assert caught.value.hint == "name one with --storage: sqlite:///a.db, sqlite:///b.db"
+    assert asked == []

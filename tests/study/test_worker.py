@@ -147,6 +147,7 @@ def test_the_pruner_ends_a_trial_at_its_report(tmp_path):
         "number": 1,
         "state": "PRUNED",
         "value": -1.0,
+        "values": [-1.0],
         "error": None,
         "feasible": True,
         "duration_s": 0,

@@ -60,7 +60,7 @@ def result_rows(studies: Sequence[Facts]) -> list[Row]:
         row("direction", [", ".join(facts.outcome.directions) for facts in studies]),
         row("best", [number(None if trial is None else first_value(trial)) for trial in best]),
         row("best trial", [NOTHING if trial is None else str(trial.number) for trial in best]),
-        row("default", [number(facts.outcome.default_value) for facts in studies]),
+        row("start" if any(f.starts_elsewhere for f in studies) else "default", [_start(facts) for facts in studies]),
         row("better by", [_better(facts) for facts in studies]),
         row("on fresh seeds", [_confirmed(facts) for facts in studies]),
         row("trials", [done_of(facts.finished, facts.spec.get("n_trials", "?")) for facts in studies]),
@@ -69,6 +69,12 @@ def result_rows(studies: Sequence[Facts]) -> list[Row]:
         row("sampler", [_component(facts, "sampler") for facts in studies]),
         row("pruner", [_component(facts, "pruner") for facts in studies]),
     ]
+
+
+def _start(facts: Facts) -> str:
+    """The value of its trial 0, and what that was where it was not the default config."""
+    told = number(facts.outcome.default_value)
+    return f"{told} (not the default)" if facts.starts_elsewhere else told
 
 
 def setting_rows(studies: Sequence[Facts]) -> list[Row]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from fxai.config.data import FILE_OPTIONS
 from fxai.config.load import flat
 from fxai.report.insights import INSIGHTS, Insights, load_insights
-from fxai.report.outcome import Outcome, duration_s, outcome_of
+from fxai.report.outcome import Outcome, duration_s, first_value, outcome_of
 from fxai.report.standing import metric_names
 from fxai.study.reader import Reader
 from fxai.study.records import StudyRecord, active_time, as_study
@@ -90,6 +90,11 @@ class Facts:
         }
 
     @property
+    def starts_elsewhere(self) -> bool:
+        """Whether its trial 0 trains something else than the default config: what it inherited, or its `start`."""
+        return bool(self.spec.get("inherited") or self.spec.get("start"))
+
+    @property
     def settings(self) -> dict[str, Any]:
         """What trial 0 trains with, flat: a parameter that is not searched has its value here."""
         return flat(_mapping(self.spec.get("base")))
@@ -131,6 +136,22 @@ def by_ruler(studies: Sequence[Facts]) -> list[list[Facts]]:
     for facts in studies:
         groups.setdefault(json.dumps(facts.ruler, sort_keys=True, default=str), []).append(facts)
     return list(groups.values())
+
+
+def default_of(facts: Facts, group: Sequence[Facts]) -> float | None:
+    """The default config's value: of a study that starts elsewhere, as another study on its ruler measured it."""
+    if not facts.starts_elsewhere:
+        return facts.outcome.default_value
+    told = [one.outcome.default_value for one in group if not one.starts_elsewhere]
+    return next((value for value in told if value is not None), None)
+
+
+def gain(outcome: Outcome, over: float | None) -> float | None:
+    """By how much the best trial is better than a value, positive in either direction."""
+    if outcome.best is None or over is None:
+        return None
+    difference = first_value(outcome.best) - over
+    return difference if outcome.directions[0] == "maximize" else -difference
 
 
 def ruler_differences(first: Facts, other: Facts) -> list[str]:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from fxai import defaults
-from fxai.report.facts import Facts, by_ruler, read_facts, ruler_differences
+from fxai.report.facts import Facts, by_ruler, default_of, gain, read_facts, ruler_differences
 from fxai.report.outcome import first_value, metrics_of
 from fxai.report.results import jsonable
 from fxai.report.summary import MAIN_METRICS
@@ -61,7 +61,7 @@ def print_results(
     groups = by_ruler(studies)
     if as_json:
         rulers = {facts.name: ruler for ruler, group in enumerate(groups, 1) for facts in group}
-        told = [record_of(facts, rulers[facts.name]) for facts in studies]
+        told = [record_of(facts, rulers[facts.name], groups[rulers[facts.name] - 1]) for facts in studies]
         print(json.dumps({"storage": redact_url(storage), "studies": told}, indent=2, allow_nan=False))
         return
     console = console if console is not None else make_console()
@@ -73,15 +73,16 @@ def print_results(
     for group in groups:
         _print_group(console, group, groups[0][0] if group is not groups[0] else None)
     options = _options(storage, results_dir)
-    for facts in studies:
-        _print_study(console, facts)
+    for group in groups:
+        for facts in group:
+            _print_study(console, facts, group)
     commands = [command for facts in studies for command in _next(facts, options)]
     if commands:
         print_list(console, "next", commands)
 
 
-def record_of(facts: Facts, ruler: int) -> dict[str, Any]:
-    """A study as `--json` tells it; studies of one `ruler` can be compared."""
+def record_of(facts: Facts, ruler: int, group: Sequence[Facts]) -> dict[str, Any]:
+    """A study as `--json` tells it; those of one `ruler`, its `group`, can be compared."""
     outcome, confirmed = facts.outcome, facts.confirmation
     told = {
         "study": facts.name,
@@ -98,8 +99,10 @@ def record_of(facts: Facts, ruler: int) -> dict[str, Any]:
         "best_value": None if outcome.best is None else first_value(outcome.best),
         "best_params": facts.best_settings,
         "best_metrics": {} if outcome.best is None else metrics_of(outcome.best),
-        "default_value": outcome.default_value,
-        "improvement_over_default": outcome.improvement,
+        "default_value": default_of(facts, group),
+        "improvement_over_default": gain(outcome, default_of(facts, group)),
+        "start_value": outcome.default_value,
+        "improvement_over_start": outcome.improvement,
         "pareto_front": [trial.number for trial in outcome.front] if len(outcome.directions) > 1 else None,
         "confirmation": None
         if confirmed is None
@@ -124,16 +127,21 @@ def _print_group(console: Console, group: Sequence[Facts], other_than: Facts | N
         shown = "; ".join(clean(line) for line in differs[:6]) + (" …" if len(differs) > 6 else "")
         console.print(Text(f"Another ruler than above, so values cannot be compared across: {shown}."))
     phases = any(facts.phase is not None for facts in group)
-    header = ["study", *(["phase"] if phases else []), "best", "default", "better by"]
+    starts = any(facts.starts_elsewhere for facts in group)
+    header = ["study", *(["phase"] if phases else []), *(["start"] if starts else []), "best", "default", "better by"]
     header += ["trials", "pruned", "time"] if console.width >= _WIDE else []
     rows = []
     for facts in group:
         phase = [] if not phases else [NOTHING if facts.phase is None else str(facts.phase)]
-        best, better = facts.outcome.best, facts.outcome.improvement
-        row = [number(None if best is None else first_value(best)), number(facts.outcome.default_value)]
+        best, default = facts.outcome.best, default_of(facts, group)
+        better = gain(facts.outcome, default)
+        row = [number(None if best is None else first_value(best)), number(default)]
         row += [NOTHING if better is None else signed(better), *_spent(facts)]
-        rows.append([clean(facts.name), *phase, *row][: len(header)])
+        start = [number(facts.outcome.default_value)] if starts else []
+        rows.append([clean(facts.name), *phase, *start, *row][: len(header)])
     print_table(console, header, rows)
+    if starts:
+        console.print(Text("start: its trial 0; a later phase's is what it inherited. default: the plain base config."))
 
 
 def _spent(facts: Facts) -> list[str]:
@@ -143,11 +151,11 @@ def _spent(facts: Facts) -> list[str]:
     return [done_of(facts.finished, facts.spec.get("n_trials", "?")), pruned, time]
 
 
-def _print_study(console: Console, facts: Facts) -> None:
+def _print_study(console: Console, facts: Facts, group: Sequence[Facts]) -> None:
     """What stands behind a study's row: improvement with its spread, top parameters, metrics, files."""
     console.print()
     console.print(Text(clean(facts.name), style="bold"))
-    told = [("better", _improvement(facts)), *_top(facts), *_metrics(facts)]
+    told = [("better", _improvement(facts, default_of(facts, group))), *_top(facts), *_metrics(facts)]
     if console.width < _WIDE:
         trials, pruned, time = _spent(facts)
         told.append(("trials", f"{trials}, {pruned} pruned, {time}"))
@@ -157,16 +165,20 @@ def _print_study(console: Console, facts: Facts) -> None:
     print_facts(console, told)
 
 
-def _improvement(facts: Facts) -> str:
+def _improvement(facts: Facts, default: float | None) -> str:
     outcome, confirmed = facts.outcome, facts.confirmation
     if outcome.best is None:
         return "no trial has completed with a finite value"
-    if outcome.default is None or outcome.improvement is None:
-        return "the default config did not complete, so there is nothing to compare the best trial with"
-    if outcome.best.number == outcome.default.number:
-        return "no trial beat the default config"
+    start = "what it inherited" if facts.starts_elsewhere else "the default config"
+    if confirmed is None and (outcome.default is None or outcome.improvement is None):
+        return f"{start} did not complete, so there is nothing to compare the best trial with"
+    if confirmed is None and outcome.default is not None and outcome.best.number == outcome.default.number:
+        return f"no trial beat {start}"
     if confirmed is None:
-        return f"{signed(outcome.improvement)} on one seed each, and chosen for it: fresh seeds would show less"
+        over = gain(outcome, default)
+        gains = [f"{signed(over)} than the default config"] if over is not None and facts.starts_elsewhere else []
+        gains += [f"{signed(outcome.improvement or 0.0)} than {start}"]
+        return f"{', '.join(gains)}: one seed each, and chosen for it; fresh seeds would show less"
     told = confirmed.difference
     spread = f"95% {signed(told.low)} to {signed(told.high)}"
     chance = f"better in {100 * told.probability_of_improvement:.0f}% of pairs of seeds"
@@ -194,7 +206,7 @@ def _next(facts: Facts, options: str) -> list[tuple[str, str]]:
     if facts.confirmation is None and outcome.default is not None and outcome.best.number != outcome.default.number:
         commands.append((f"poe optuna-confirm {name}{options}", "best against default on fresh seeds"))
     if facts.insights is None:
-        commands.append((f"poe optuna-report {name}{options}", "which parameters matter"))
+        commands.append((f"poe optuna-plots {name}{options}", "which parameters matter"))
     if len(outcome.directions) > 1 or not facts.folder.is_dir():
         commands.append((f"poe optuna-best {name}{options}", "its best trial, and its files"))
     return commands

@@ -93,7 +93,9 @@ class StudySpec(Settings):
     @property
     def start_name(self) -> str:
         """What trial 0 runs, in words."""
-        return "default config" if self.inherited is None else "inherited config"
+        if self.inherited is not None:
+            return "inherited config"
+        return "start config" if self.start else "default config"
 
     @property
     def of_market(self) -> bool:

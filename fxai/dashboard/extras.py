@@ -17,12 +17,12 @@ from typing import Any
 import optuna
 from optuna.storages import BaseStorage
 
-from fxai.dashboard.files import REPORT, StudyFiles, mime_type
+from fxai.dashboard.files import StudyFiles, mime_type
 from fxai.dashboard.guard import Environ, WsgiApp
 from fxai.errors import FxaiError
 from fxai.report.notes import Notebook, notebook, study_note
 from fxai.report.outcome import outcome_of
-from fxai.report.results import sentences
+from fxai.report.results import REPORT, sentences
 from fxai.report.text import clean
 from fxai.study.recorded import recorded_spec
 

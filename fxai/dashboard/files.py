@@ -14,11 +14,9 @@ from pathlib import Path
 
 from fxai.report import trial_files as drawn
 from fxai.report.curve_files import read_plain
-from fxai.report.results import BEST_PARAMS, RULER
+from fxai.report.results import BEST_PARAMS, REPORT, RULER
 from fxai.study.names import name_fault
 from fxai.study.trial_files import EQUITY, LEARNING_CURVE, trial_folder
-
-REPORT = "report.html"
 
 MAX_BYTES = 64 * 1024 * 1024
 

@@ -39,6 +39,9 @@ FORMAT = 1
 
 BEST_PARAMS = "best_params.json"
 
+REPORT = "report.html"
+"""The page that `fxai.report.page` makes of all of it."""
+
 RULER = "ruler.yaml"
 """The study's base config: `train` and `backtest` of the best config beside it score with this, as the trials were."""
 

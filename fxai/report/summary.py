@@ -5,6 +5,7 @@ Data goes to the console that the caller gives (stdout); nothing here computes, 
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,18 +20,16 @@ from fxai.config.metrics import BUY_AND_HOLD, DO_NOTHING
 from fxai.report.baselines import Baselines, load_baselines
 from fxai.report.front import front_line, print_front
 from fxai.report.outcome import Outcome, duration_s, metrics_of, outcome_of, speed
-from fxai.report.results import best_config_path, sentences
+from fxai.report.results import REPORT, best_config_path, sentences
 from fxai.report.tables import print_facts, print_list, print_table
 from fxai.report.terminal import make_console
-from fxai.report.text import NOTHING, clean, done_of, duration, metric, number, signed
+from fxai.report.text import NOTHING, clean, count, done_of, duration, metric, number, signed
 from fxai.secrets import redact_url
 
 if TYPE_CHECKING:
     import optuna
 
     from fxai.study.spec import StudySpec
-
-"""What the commands use where they are not told; a test compares them with the command line's."""
 
 MAIN_METRICS = ("mean_reward", "total_return", "sharpe", "max_drawdown", "n_trades", "turnover")
 """Shown for best, default and baselines whatever the study optimises."""
@@ -70,9 +69,19 @@ def print_summary(
     _print_trials(console, outcome, spec, elapsed_s, interrupted)
     _print_result(console, study, spec, folder, outcome)
     if paths:
-        print_list(console, "written", [(str(path), "") for path in paths])
+        print_list(console, "written", _written(paths))
     again = [(f"poe optuna-best {shlex.quote(spec.study_name)}{_places(spec, folder)}", "see this again")]
     print_list(console, "next", [*again, *next_commands(outcome, spec, folder)])
+
+
+def _written(paths: Sequence[Path]) -> list[tuple[str, str]]:
+    """The pages and files that most want next, then how many more there are."""
+    first = [path for path in paths if path.name == REPORT or path.name.endswith("_best_config.yaml")]
+    first = sorted(first or paths[:1], key=lambda path: path.name != REPORT)
+    rest = [path for path in paths if path not in first]
+    more = [(f"{rest[0].parent}{os.sep}", f"{count(len(rest), 'more file')}: results, plots, insights")] if rest else []
+    told = {REPORT: "all of it on one page"}
+    return [(str(path), told.get(path.name, "")) for path in first] + more
 
 
 def print_best(study: optuna.Study, spec: StudySpec, folder: Path, *, console: Console | None = None) -> None:
@@ -89,6 +98,9 @@ def print_best(study: optuna.Study, spec: StudySpec, folder: Path, *, console: C
 def next_commands(outcome: Outcome, spec: StudySpec, folder: Path) -> list[tuple[str, str]]:
     """Commands worth trying now, each with what it does."""
     commands = []
+    if spec.of_market and outcome.best is not None and outcome.best is not outcome.default:
+        confirm = f"poe optuna-confirm {shlex.quote(spec.study_name)}{_places(spec, folder)}"
+        commands.append((confirm, "best against default on fresh seeds"))
     if outcome.best is not None:
         config, out = best_config_path(spec, folder), folder / "best"
         seeds = outcome.best.params.get("training.n_seeds", spec.base.training.n_seeds)

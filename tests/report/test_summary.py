@@ -67,8 +67,8 @@ def test_paths_and_commands_are_whole_however_narrow_the_terminal(
 ) -> None:
     folder = tmp_path / "a results folder with a long name" / "fx_ai_quick"
     text = summary(finished, spec, folder, width=40, paths=write_results(finished, spec, folder))
-    for name in ("best_params.json", "fx_ai_quick_results.json", "fx_ai_quick_best_config.yaml"):
-        assert f"  {folder / name}\n" in text
+    assert f"  {folder / 'fx_ai_quick_best_config.yaml'}\n" in text
+    assert f"  {folder}/" in text  # and how many more are there
     assert f"  poe train --config '{folder / 'fx_ai_quick_best_config.yaml'}'" in text
     assert "  poe optuna-best fx_ai_quick" in text
     assert "  poe optuna-dashboard" in text

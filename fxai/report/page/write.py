@@ -13,13 +13,12 @@ from fxai.report.page import curves, headline, lessons, provenance, trials
 from fxai.report.page.style import STYLE
 from fxai.report.page.subject import Told, read
 from fxai.report.plots import Drawn, figures
+from fxai.report.results import REPORT
 
 if TYPE_CHECKING:
     import optuna
 
     from fxai.study.spec import StudySpec
-
-REPORT = "report.html"
 
 
 def write_report(study: optuna.Study, spec: StudySpec, folder: Path) -> Path:

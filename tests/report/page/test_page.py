@@ -13,8 +13,9 @@ from optuna.trial import TrialState
 from fxai.evaluate.curve import EquityCurve
 from fxai.report.baselines import write_baseline_equity, write_baselines
 from fxai.report.outcome import outcome_of
-from fxai.report.page import REPORT, write_report
 from fxai.report.page import trials as trial_table
+from fxai.report.page import write_report
+from fxai.report.results import REPORT
 from fxai.study.confirm import CONFIRMATION
 from fxai.study.objective import Report
 from fxai.study.trial_files import LearningCurve, trial_folder, write_equity

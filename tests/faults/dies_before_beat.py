@@ -11,7 +11,7 @@ from fxai.study.heart import Heart
 _DONE = Path("died")
 
 
-def _die(_heart: Heart, trial_id: int | None) -> None:
+def _die(_heart: Heart, trial_id: int | None, *, beaten: bool = False) -> None:
     if trial_id is not None:
         _DONE.touch()
         os.kill(os.getpid(), signal.SIGKILL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from datetime import timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,11 +31,11 @@ def best_command(args: argparse.Namespace) -> int:
         outcome = outcome_of(study, spec.metric_names)
         shown = {trial.number for trial in (outcome.best, outcome.default, *outcome.front) if trial is not None}
         reader.complete(trial for trial in record.trials if trial.number in shown)
-        write_best(study, spec, folder)
+        write_best(study, spec, folder, outcome)
         if args.json:
             print(as_json({"study": spec.study_name, "folder": str(folder), **result_record(outcome)}))
         else:
-            print_best(study, spec, folder)
+            print_best(study, spec, folder, outcome)
         if _out_of_date(record, spec, folder):
             reader.complete(record.trials)
             write_trials(study, spec, folder)
@@ -53,5 +54,5 @@ def _out_of_date(record: StudyRecord, spec: StudySpec, folder: Path) -> bool:
     running = Owner.from_dict(holder) if isinstance(holder, dict) else None
     if running is not None and not running.is_known_dead():
         return False
-    ends = [trial.datetime_complete for trial in record.trials if trial.datetime_complete is not None]
-    return bool(ends) and max(ends).timestamp() >= path.stat().st_mtime
+    ends = [trial.complete_utc for trial in record.trials if trial.complete_utc is not None]
+    return bool(ends) and max(ends).replace(tzinfo=timezone.utc).timestamp() >= path.stat().st_mtime

@@ -10,9 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 class Settings(BaseModel):
     """Base of all settings: immutable, no coercion of types, no unknown keys, no NaN or infinity."""
 
-    model_config = ConfigDict(
-        frozen=True, strict=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
 
 def as_tuple(value: Any) -> Any:

@@ -99,13 +99,16 @@ def write_results(study: optuna.Study, spec: StudySpec, folder: Path) -> list[Pa
     return [*best[:1], results, *best[1:]]
 
 
-def write_best(study: optuna.Study, spec: StudySpec, folder: Path) -> list[Path]:
+def write_best(study: optuna.Study, spec: StudySpec, folder: Path, outcome: Outcome | None = None) -> list[Path]:
     """Write the files of the best trial, best_params.json first, or remove them where there is none.
+
+    Args:
+        outcome: of the study, where it is known already.
 
     Returns, raises: as `write_results`.
     """
     ensure_writable_dir(folder)
-    outcome = outcome_of(study, spec.metric_names)
+    outcome = outcome or outcome_of(study, spec.metric_names)
     best_params, best_config, ruler = folder / BEST_PARAMS, best_config_path(spec, folder), folder / RULER
     if outcome.best is None:
         for stale in (best_params, best_config, ruler, folder / BASELINES):

@@ -84,10 +84,17 @@ def _written(paths: Sequence[Path]) -> list[tuple[str, str]]:
     return [(str(path), told.get(path.name, "")) for path in first] + more
 
 
-def print_best(study: optuna.Study, spec: StudySpec, folder: Path, *, console: Console | None = None) -> None:
+def print_best(
+    study: optuna.Study,
+    spec: StudySpec,
+    folder: Path,
+    outcome: Outcome | None = None,
+    *,
+    console: Console | None = None,
+) -> None:
     """Print the best parameters beside the defaults, and where the config that trains them is."""
     console = console if console is not None else make_console()
-    outcome = outcome_of(study, spec.metric_names)
+    outcome = outcome or outcome_of(study, spec.metric_names)
     console.print(Text(f"study {clean(spec.study_name)}", style="bold"))
     _print_result(console, study, spec, folder, outcome)
     _print_instruments(console, outcome)

@@ -141,7 +141,7 @@ def _standing(record: StudyRecord, beats: Mapping[int, float], now: datetime, pl
         idle_s=_idle_s(record.trials, beats, now),
         runners=runners,
         eta_s=_eta_s(outcome, n_trials, running, now) if state == RUNNING else None,
-        next=_next(record, state, n_trials, preset, place),
+        next=_next(record, outcome, state, n_trials, preset, place),
     )
 
 
@@ -210,7 +210,9 @@ def _eta_s(outcome: Outcome, n_trials: Any, running: Collection[TrialRecord], no
     return max(0.0, work_s / len(running))
 
 
-def _next(record: StudyRecord, state: str, n_trials: Any, preset: Preset | None, place: Place) -> str | None:
+def _next(
+    record: StudyRecord, outcome: Outcome, state: str, n_trials: Any, preset: Preset | None, place: Place
+) -> str | None:
     name, options = shlex.quote(record.study_name), place.options()
     if state == FOREIGN:
         return None
@@ -221,8 +223,9 @@ def _next(record: StudyRecord, state: str, n_trials: Any, preset: Preset | None,
             return f"poe optuna-run --spec FILE{options}"
         budget = f" --n-trials {n_trials}" if n_trials != preset.n_trials else ""
         return f"{preset.command}{budget}{options}"
-    confirmed = (place.results_dir / record.study_name / _CONFIRMED).is_file()
-    return f"poe {'optuna-best' if confirmed else 'optuna-confirm'} {name}{options}"
+    settled = outcome.best is None or outcome.best is outcome.default
+    settled = settled or (place.results_dir / record.study_name / _CONFIRMED).is_file()
+    return f"poe {'optuna-best' if settled else 'optuna-confirm'} {name}{options}"
 
 
 def _of_preset(preset: Preset, place: Place, done: Collection[str]) -> Standing:

@@ -10,6 +10,7 @@ import contextlib
 import json
 import math
 import os
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
@@ -206,7 +207,8 @@ def reading(url: str) -> Iterator[Reader]:
     if not separator:
         raise InputError(f"{redact_url(url)!r} is not a database URL", where="storage", hint=_WRITE_A_URL)
     if backend == "sqlite":
-        opened = _sqlite(url, unquote(rest.partition("?")[0]).removeprefix("/"))
+        path = unquote(rest.partition("?")[0]).removeprefix("/")
+        opened = _sqlite(url, re.sub("^/{2,}", "/", path))  # as storage.opened reads it
     elif backend == "postgresql":
         opened = _postgresql(url, f"postgresql://{rest}")
     else:

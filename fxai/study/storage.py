@@ -165,6 +165,9 @@ def _parse(url: str) -> URL:
             where="storage",
             hint="write sqlite:///optuna_studies.db, or postgresql://user@host/database",
         )
+    if backend == "sqlite" and parsed.database and parsed.database.startswith("//"):
+        # a slash too many: SQLite's own URI would take //folder for a host
+        parsed = parsed.set(database="/" + parsed.database.lstrip("/"))
     if parsed.drivername == "postgresql":  # SQLAlchemy would look for psycopg2
         parsed = parsed.set(drivername="postgresql+psycopg")
     return parsed

@@ -72,6 +72,12 @@ def test_a_finished_study(database: Path) -> None:
     assert stand(database)["done"].next == f"poe optuna-best done{options(database)}"
 
 
+def test_where_the_default_is_best_there_is_nothing_to_confirm(database: Path) -> None:
+    with opened(url_of(database), create=True) as storage:
+        add_study(storage, "done", [0.5, 0.1], pruned=1, failed=1, spec=recorded("done"))
+    assert stand(database)["done"].next == f"poe optuna-best done{options(database)}"
+
+
 def test_the_age_of_the_last_activity(database: Path) -> None:
     with opened(url_of(database), create=True) as storage:
         add_study(storage, "old", [0.1, 0.5], spec=recorded("old"), start=datetime.now() - timedelta(hours=5))

@@ -345,6 +345,15 @@ def test_a_url_names_the_file_that_sqlalchemy_takes(tmp_path: Path, name: str) -
     assert caught.value.where == str(taken)
 
 
+def test_a_slash_too_many_is_no_host(tmp_path: Path) -> None:
+    file = tmp_path / "study.db"
+    with opened(f"sqlite:////{file}", create=True) as storage:  # five slashes in all
+        optuna.create_study(storage=storage, study_name="known")
+    assert file.exists()
+    with reading(f"sqlite:////{file}") as reader:
+        assert reader.study_names() == ["known"]
+
+
 def test_a_password_stays_hidden_where_the_server_cannot_be_reached() -> None:
     pytest.importorskip("psycopg")
     with (

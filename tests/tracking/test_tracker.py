@@ -176,6 +176,7 @@ def test_ids_tell_studies_of_one_name_apart_and_stay_the_same_on_resume(spec: St
 
 SCRIPT = """
 import sys
+import time
 from pathlib import Path
 sys.path[:0] = [{tests!r}, {study!r}]
 import fakes
@@ -367,6 +368,8 @@ def test_the_process_ends_by_itself_when_its_parent_is_killed(tmp_path: Path) ->
     tracker = Tracker(Shown(), study)
     tracker.start("tracked", 4, 0, None, "maximize", "mean_reward")
     tracker.handle(started(0))
+    while not list((folder / "s").glob("wandb/*run-*/run-*.wandb")):  # the event is on its way until then
+        time.sleep(0.01)
     print(tracker._process.pid, flush=True)
     sys.stdin.read()
 """

@@ -156,8 +156,8 @@ def best_sentence(outcome: Outcome) -> str:
     if outcome.default_value is None:
         return line
     if best is outcome.default:
-        return f"{line}, the default config"
-    return f"{line}, the default config {number(outcome.default_value)}"
+        return f"{line}, the {outcome.start}"
+    return f"{line}, the {outcome.start} {number(outcome.default_value)}"
 
 
 def _outcome(spec: StudySpec) -> Outcome | None:

@@ -15,6 +15,7 @@ from fxai.report.insights import Finding, Importance, band
 from fxai.report.outcome import Outcome
 from fxai.report.ranges import range_findings
 from fxai.report.sample import Sample
+from fxai.report.selection import Selection, selection_of
 from fxai.report.text import count, number
 from fxai.report.troubles import trouble_findings
 from fxai.study.spec import StudySpec
@@ -79,22 +80,32 @@ def findings_of(
     """Everything that the study shows, warnings first."""
     shares = {importance.name: importance.value for importance in importances}
     weight_P = np.array([shares.get(parameter.name, 0.0) for parameter in sample.parameters])
-    spread = spread_of(sample, weight_P if shares else None)
+    selection = selection_of(outcome)
+    spread = _unselected(spread_of(sample, weight_P if shares else None), selection)
     found = [
-        *_luck(outcome, sample, spread),
+        *_luck(outcome, sample, spread, selection),
         *_course(outcome, sample, spread),
         *range_findings(outcome, spec, sample, importances),
-        *trouble_findings(outcome, spec, sample),
+        *trouble_findings(outcome, spec, sample, selection),
     ]
     return tuple(sorted(found, key=lambda finding: finding.severity != "warning"))
 
 
-def _luck(outcome: Outcome, sample: Sample, spread: Spread | None) -> list[Finding]:
-    """The lead of the best over the default is no more than the best of as many equal trials would have.
+def _unselected(spread: Spread | None, selection: Selection | None) -> Spread | None:
+    """The spread over all trials: pruning left those that lie closer together."""
+    if spread is None or selection is None or spread.repeats:
+        return spread
+    return Spread(spread.deviation / selection.shrinkage, False)
 
-    Of studies in which no parameter does anything, 19 in 20 get this warning (values normal).
+
+def _luck(outcome: Outcome, sample: Sample, spread: Spread | None, selection: Selection | None) -> list[Finding]:
+    """The lead of the best over trial 0 is no more than the best of as many equal trials would have.
+
+    Of studies in which no parameter does anything, 19 in 20 get this warning (values normal). The pruned trials
+    competed too: they count, each as one that the best one beat.
     """
-    gain, many = outcome.improvement, len(sample.sound.trials)
+    gain, pruned = outcome.improvement, 0 if selection is None else selection.pruned
+    many = len(sample.sound.trials) + pruned
     if spread is None or gain is None or gain <= 0.0 or many < 2:
         return []
     usual, bar = (spread.deviation * lucky_gain(many, q) for q in (None, 0.95))
@@ -105,9 +116,10 @@ def _luck(outcome: Outcome, sample: Sample, spread: Spread | None) -> list[Findi
         Finding(
             kind="luck",
             severity="warning",
-            text=f"The best trial beats the default config by {number(gain)} in {outcome.metric_names[0]}, which luck "
+            text=f"The best trial beats the {outcome.start} by {number(gain)} in {outcome.metric_names[0]}, which luck "
             f"explains: trials {alike} differ by {number(spread.deviation)} (standard deviation), and the best of "
-            f"{many} equal trials would beat the default by {number(usual)} on average.",
+            f"{many} equal trials{', pruned ones included,' if pruned else ''} would beat one more of them by "
+            f"{number(usual)} on average.",
             evidence={"gain": gain, "deviation": spread.deviation, "lucky_gain": usual, "bar": bar, "trials": many},
             advice="Train both on fresh seeds before believing it.",
         )
@@ -115,7 +127,7 @@ def _luck(outcome: Outcome, sample: Sample, spread: Spread | None) -> list[Findi
 
 
 def _course(outcome: Outcome, sample: Sample, spread: Spread | None) -> list[Finding]:
-    """Plateau: the last third added less than trials that are alike differ by, and is no better than the third before.
+    """Plateau: the last third added nothing, and is no better than the third before.
 
     Improving: the best is of the last third, which is better as a whole (Mann and Whitney, p < 0.01). In noise the best
     is of the last third in one study of three, and both are true in one of a hundred at most.
@@ -141,15 +153,14 @@ def _course(outcome: Outcome, sample: Sample, spread: Spread | None) -> list[Fin
                 advice="More trials are likely to bring more.",
             )
         ]
-    if gain >= max(spread.deviation, 1e-12) or p < 0.01:
+    if last >= many - third or p < 0.01:
         return []
     when = f"last improved at trial {sample.trials[last].number}, {count(since, 'completed trial')} before the end"
-    added = "nothing" if gain <= 0.0 else f"{number(gain)}"
     return [
         Finding(
             kind="plateau",
             severity="info",
-            text=f"The history is flat: the best {metric} {when}; the last third of {many} added {added}, where trials "
+            text=f"The history is flat: the best {metric} {when}; the last third of {many} added nothing, where trials "
             f"that are alike differ by {number(spread.deviation)}.",
             evidence={**evidence, "deviation": spread.deviation},
             advice="More trials of the same ranges will bring little.",

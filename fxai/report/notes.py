@@ -61,8 +61,8 @@ class Notebook:
         if default is None:
             return "."
         if default.number == trial.number:
-            return "; this is the default config, with which all others are compared."
-        return f"; the default config (trial {default.number}) has {number(first_value(default))}."
+            return f"; this is the {self.outcome.start}, with which all others are compared."
+        return f"; the {self.outcome.start} (trial {default.number}) has {number(first_value(default))}."
 
     def _cut_short(self, trial: FrozenTrial) -> str:
         if trial.state not in (TrialState.PRUNED, TrialState.RUNNING) or not trial.intermediate_values:
@@ -100,7 +100,7 @@ class Notebook:
     def _columns(self, trial: FrozenTrial) -> dict[str, dict[str, float]]:
         told = {"this trial": trial}
         if self.outcome.default is not None and self.outcome.default.number != trial.number:
-            told["default config"] = self.outcome.default
+            told[self.outcome.start] = self.outcome.default
         return {name: metrics_of(each) for name, each in told.items()}
 
     def _commands(self, trial: FrozenTrial) -> str:
@@ -153,10 +153,10 @@ def study_note(spec: StudySpec, outcome: Outcome, said: Sequence[str], links: It
         name = _code(outcome.metric_names[0])
         headline = f"**Best: trial {outcome.best.number}, {name} {number(first_value(outcome.best))}**"
         default = outcome.default_value
-        parts.append(headline + ("." if default is None else f"; default config {number(default)}."))
+        parts.append(headline + ("." if default is None else f"; {outcome.start} {number(default)}."))
         columns = {"best": metrics_of(outcome.best)}
         if outcome.default is not None:
-            columns["default config"] = metrics_of(outcome.default)
+            columns[outcome.start] = metrics_of(outcome.default)
         parts.append(_table(columns, outcome.metric_names))
     parts += [_plain(sentence) for sentence in said]
     parts += [f"[{name}]({address})" for name, address in links]

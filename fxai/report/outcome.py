@@ -38,7 +38,10 @@ class Outcome:
 
     best: FrozenTrial | None
     default: FrozenTrial | None
-    """The trial that ran the default config, if it completed."""
+    """Trial 0, if it completed: it ran the default config, or where the study starts elsewhere, that (`start`)."""
+
+    start: str = "default config"
+    """What trial 0 ran, in words: of a later phase `inherited config`, of a spec with its own start `start config`."""
 
     @property
     def counts(self) -> Counter[str]:
@@ -48,14 +51,22 @@ class Outcome:
         )
 
     @property
+    def start_word(self) -> str:
+        """`start` as the head of a column: default, inherited or start."""
+        return self.start.partition(" ")[0]
+
+    @property
     def default_value(self) -> float | None:
-        """The default config's value in the first metric."""
+        """Trial 0's value in the first metric."""
         return None if self.default is None else first_value(self.default)
 
     @property
     def improvement(self) -> float | None:
-        """By how much the best trial is better than the default in the first metric; positive is better."""
-        if self.best is None or self.default is None:
+        """By how much the best trial is better than trial 0 in the first metric; positive is better.
+
+        None where trial 0 broke off: its value is a floor then, and nobody's merit.
+        """
+        if self.best is None or self.default is None or self.default.user_attrs.get("failure"):
             return None
         difference = first_value(self.best) - first_value(self.default)
         return difference if self.directions[0] == "maximize" else -difference
@@ -77,7 +88,14 @@ def outcome_of(study: optuna.Study, metric_names: Sequence[str]) -> Outcome:
         front=front,
         best=min(front, key=lambda trial: (_losses(trial, directions)[0], trial.number), default=None),
         default=_default_trial(trials, completed),
+        start=start_of(study.user_attrs.get("spec")),
     )
+
+
+def start_of(spec: object) -> str:
+    """What trial 0 of a study runs, in words, by its recorded spec."""
+    spec = spec if isinstance(spec, dict) else {}
+    return "inherited config" if spec.get("inherited") else "start config" if spec.get("start") else "default config"
 
 
 def first_value(trial: FrozenTrial) -> float:
@@ -115,7 +133,6 @@ def remarks(
     min_trades: int = 0,
     beside: Sequence[str] = (),
     of_market: bool = True,
-    start: str = "default config",
 ) -> list[str]:
     """Honest sentences about the result, the most important first.
 
@@ -124,24 +141,37 @@ def remarks(
         min_trades: of the study's evaluation.
         beside: what `fxai.report.baselines.verdicts` says of the best trial beside the baselines.
         of_market: the trials were scored on validation bars; else in a Gymnasium environment, or by a user's function.
-        start: what trial 0 ran, the default config or that which an earlier phase found.
     """
     if outcome.best is None:
         return ["No trial has completed with a finite value, so there is no best trial."]
     does = [_of_the_metric(outcome, of_market), *_what_the_best_does(outcome, outcome.best, min_trades)]
-    return [s for s in [_beside_the_default(outcome, start), *does, *beside, _selection(outcome, of_market)] if s]
+    return [s for s in [_beside_the_default(outcome), *does, *beside, _selection(outcome, of_market)] if s]
 
 
-def _beside_the_default(outcome: Outcome, start: str) -> str:
-    if outcome.default is None or outcome.improvement is None or outcome.best is None:
+def _beside_the_default(outcome: Outcome) -> str:
+    start = outcome.start
+    if outcome.default is None or outcome.best is None:
         return f"The {start} did not complete, so there is nothing to compare the best trial with."
+    if outcome.improvement is None:
+        return (
+            f"The {start} broke off in training and has a floor value: there is nothing to compare the best trial with."
+        )
     if len(outcome.completed) == 1:
         return f"Only the {start} has completed."
     if outcome.best.number == outcome.default.number:
-        return f"No trial beat the {start}: keep it."
+        return f"No trial beat the {start}{_but_the_front(outcome)}"
     if outcome.improvement <= 0:
         return f"The best trial is no better than the {start}: keep that."
+    if not is_feasible(outcome.default):
+        return f"The {start} breaks the study's constraints (evaluation.min_trades): it is no rival, only a mark."
     return ""
+
+
+def _but_the_front(outcome: Outcome) -> str:
+    others = len(outcome.front) - 1
+    if not others:
+        return ": keep it."
+    return f" in {outcome.metric_names[0]}; on the front stand {others} more, better in other metrics."
 
 
 def _of_the_metric(outcome: Outcome, of_market: bool) -> str:

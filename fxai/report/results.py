@@ -72,10 +72,13 @@ class BestParams(Settings):
     feasible: bool
     """Whether the trial keeps all constraints; false only where no completed trial does."""
 
-    default_value: float | None
-    """The default config's value; null where that trial did not complete."""
+    start: str
+    """What trial 0 ran: `default config`, in a later phase `inherited config`, or the spec's own `start config`."""
 
-    improvement_over_default: float | None
+    start_value: float | None
+    """Trial 0's value; null where it did not complete."""
+
+    improvement_over_start: float | None
     """By how much `value` is better; positive is better in either direction."""
 
     completed_trials: int
@@ -143,9 +146,7 @@ def sentences(study: optuna.Study, spec: StudySpec, folder: Path, outcome: Outco
     """What to make of the study, with the baselines that its folder holds."""
     beside = verdicts(outcome, load_baselines(study, spec, folder))
     of_market = spec.of_market
-    return remarks(
-        outcome, min_trades=spec.ruler.evaluation.min_trades, beside=beside, of_market=of_market, start=spec.start_name
-    )
+    return remarks(outcome, min_trades=spec.ruler.evaluation.min_trades, beside=beside, of_market=of_market)
 
 
 def scored_on(spec: StudySpec) -> str:
@@ -197,7 +198,7 @@ def best_config_text(spec: StudySpec, outcome: Outcome, best: FrozenTrial, said:
     default = "did not complete" if outcome.default_value is None else number(outcome.default_value)
     header = [
         f"Best config of study {spec.study_name}: trial {best.number}, "
-        f"{spec.metric_names[0]} {number(first_value(best))} on {scored_on(spec)}; {spec.start_name} {default}.",
+        f"{spec.metric_names[0]} {number(first_value(best))} on {scored_on(spec)}; {outcome.start} {default}.",
         *said,
         "Train it: poe train --config THIS_FILE",
         "Written by FxAI from the study database; the next run of the study replaces it.",
@@ -239,8 +240,9 @@ def _best_record(spec: StudySpec, outcome: Outcome, best: FrozenTrial, said: Seq
         "objectives": dict(zip(outcome.metric_names, best.values, strict=True)),
         "pareto_front": [trial.number for trial in outcome.front] if several else None,
         "feasible": is_feasible(best),
-        "default_value": outcome.default_value,
-        "improvement_over_default": outcome.improvement,
+        "start": outcome.start,
+        "start_value": outcome.default_value,
+        "improvement_over_start": outcome.improvement,
         "completed_trials": len(outcome.completed),
         "note": " ".join(said),
     }

@@ -156,7 +156,7 @@ def _print_trials(
 
 def _print_result(console: Console, study: optuna.Study, spec: StudySpec, folder: Path, outcome: Outcome) -> None:
     best, baselines = outcome.best, load_baselines(study, spec, folder)
-    start = spec.start_name.partition(" ")[0]
+    start = outcome.start_word
     if best is not None:
         name = clean(outcome.metric_names[0])
         value = f"{name} {number(best.values[0])} ({outcome.directions[0]}) in trial {best.number}"

@@ -24,7 +24,7 @@ _FORMULA = tuple("=+-@＝＋－＠")
 
 
 def learning_picture(folder: Path, metric: str, default: Path | None = None) -> str | None:
-    """The metric over the updates, beside the default config's; None without a learning curve."""
+    """The metric over the updates, beside trial 0's; None without a learning curve."""
     curve = read_columns(folder / LEARNING_CURVE)
     if curve is None:
         return None
@@ -32,7 +32,7 @@ def learning_picture(folder: Path, metric: str, default: Path | None = None) -> 
     other = read_columns(default / LEARNING_CURVE) if default is not None else None
     if other is not None:
         points = other.points("update", metric)
-        lines.append(Line(name="default config", points=points, colour=ORANGE, dashed=True))
+        lines.append(Line(name=_trial(default), points=points, colour=ORANGE, dashed=True))
     return line_chart(f"{metric} at each evaluation", "update", lines)
 
 
@@ -45,9 +45,13 @@ def equity_picture(folder: Path, default: Path | None = None) -> str | None:
     other = read_columns(default / EQUITY) if default is not None else None
     if other is not None:
         points = other.points("bar", "mean")
-        lines.append(Line(name="default config, mean", points=points, colour=ORANGE, dashed=True))
+        lines.append(Line(name=f"{_trial(default)}, mean", points=points, colour=ORANGE, dashed=True))
     band = (curve.points("bar", "low"), curve.points("bar", "high"))
     return line_chart("Equity, band: 80% of the episodes", "bar of the episode", lines, band)
+
+
+def _trial(folder: Path | None) -> str:
+    return "" if folder is None else f"trial {int(folder.name)}" if folder.name.isdecimal() else folder.name
 
 
 def config_table(folder: Path, ruler: Path | None = None) -> str | None:

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
-from fxai.report.chance import apart, less, rank_correlation
+from fxai.report.chance import apart, less
 from fxai.report.insights import Finding
 from fxai.report.outcome import Outcome, duration_s
 from fxai.report.ranges import FEWEST_GOOD
 from fxai.report.sample import Floats, Sample, position, value_at
+from fxai.report.selection import FEWEST, Selection
 from fxai.report.text import clean, count, duration, number
 from fxai.study.space import Parameter
 from fxai.study.spec import StudySpec
@@ -31,14 +32,23 @@ REPEATED = 0.1
 SLOWER = 1.5
 """A value that makes trials this many times as long, for nothing, is told."""
 
+_WAITS = {
+    "SuccessiveHalvingPruner": "min_resource",
+    "HyperbandPruner": "min_resource",
+    "WilcoxonPruner": "n_startup_steps",
+    "PatientPruner": "patience",
+}
+"""Option that makes a pruner wait; of the others it is n_warmup_steps."""
+
 _LEVELS = 6
 """Values of a range up to which each is a group of its own."""
 
 
-def trouble_findings(outcome: Outcome, spec: StudySpec, sample: Sample) -> list[Finding]:
+def trouble_findings(outcome: Outcome, spec: StudySpec, sample: Sample, selection: Selection | None) -> list[Finding]:
     """All of them, in the order of the module's first line."""
     return [
         *_pruning(outcome, spec),
+        *_pruned_early(selection, spec),
         *_failures(outcome, spec),
         *_divergence(outcome, spec),
         *_repeats(outcome, spec),
@@ -64,10 +74,10 @@ def _pruning(outcome: Outcome, spec: StudySpec) -> list[Finding]:
                 text=f"{100 * len(pruned) / many:.0f}% of the trials were pruned ({len(pruned)} of {many}){told}; "
                 f"importances and plots rest on the {len(done)} that completed.",
                 evidence={**evidence, "saved_s": saved},
-                advice="If good ones may be among them, raise the pruner's n_warmup_steps or percentile.",
+                advice=f"If good ones may be among them, raise the pruner's {_later(spec)}.",
             )
         )
-    return found + _pruned_early(pruned, done)
+    return found
 
 
 def _never_pruned(outcome: Outcome, spec: StudySpec, done: Sequence[FrozenTrial]) -> list[Finding]:
@@ -84,7 +94,7 @@ def _never_pruned(outcome: Outcome, spec: StudySpec, done: Sequence[FrozenTrial]
             text=f"The {spec.pruner.type} has stopped none of {len(done)} trials, {len(reported)} of which told "
             "several intermediate values: it saves nothing.",
             evidence={"completed": len(done), "with_reports": len(reported)},
-            advice="Lower its n_warmup_steps or n_startup_trials, or evaluate more often (training.eval_frequency).",
+            advice=f"Lower its {_later(spec)}, or evaluate more often (training.eval_frequency).",
         )
     ]
 
@@ -96,33 +106,36 @@ def _saved(pruned: Sequence[FrozenTrial], done: Sequence[FrozenTrial]) -> float:
     return sum(max(0.0, float(np.median(whole)) - part) for part in parts) if whole else 0.0
 
 
-def _pruned_early(pruned: Sequence[FrozenTrial], done: Sequence[FrozenTrial]) -> list[Finding]:
-    """Where most trials were pruned, completed ones say next to nothing about their own end.
+def _pruned_early(own: Selection | None, spec: StudySpec) -> list[Finding]:
+    """Where most trials were pruned, the score says next to nothing about the end.
 
-    Told only where the upper end of the correlation's 95% interval is below a half. The completed are those that the
-    pruner let pass, which makes the correlation smaller than over all trials.
+    Told only where the upper end of the correlation's 95% interval is below a half.
     """
-    steps = Counter(max(trial.intermediate_values) for trial in pruned if trial.intermediate_values)
-    if not steps:
-        return []
-    step, stopped = steps.most_common(1)[0]
-    both = [(t.intermediate_values.get(step, math.nan), float(t.values[0])) for t in done if t.values]
-    pairs = np.array([pair for pair in both if all(map(math.isfinite, pair))]).reshape(-1, 2)
-    if len(pairs) < 20 or stopped < 5:
-        return []
-    rho, upper = rank_correlation(pairs[:, 0], pairs[:, 1])
-    if upper >= 0.5:
+    if own is None or own.pairs < FEWEST or own.stopped < 5 or own.upper >= 0.5:
         return []
     return [
         Finding(
             kind="pruned_early",
             severity="warning",
-            text=f"Trials were pruned too early: {stopped} of {len(pruned)} at step {step}, where the score says "
-            f"little about the final one (rank correlation {rho:.2f}, at most {upper:.2f}; {len(pairs)} completed).",
-            evidence={"step": step, "stopped": stopped, "correlation": rho, "upper": upper, "completed": len(pairs)},
-            advice=f"Set the pruner's n_warmup_steps above {step}.",
+            text=f"Trials were pruned too early: {own.stopped} of {own.pruned} at step {own.step}, where the score "
+            f"says little about the final one (rank correlation {own.correlation:.2f}, at most {own.upper:.2f}, from "
+            f"{own.pairs} completed trials).",
+            evidence={
+                "step": own.step,
+                "stopped": own.stopped,
+                "correlation": own.correlation,
+                "upper": own.upper,
+                "completed": own.pairs,
+            },
+            advice=f"Set the pruner's {_later(spec)} above {own.step}.",
         )
     ]
+
+
+def _later(spec: StudySpec) -> str:
+    """The option that makes a pruner wait; that of the wrapped one, of a pruner that wraps."""
+    wrapped = spec.pruner.options.get("wrapped_pruner")
+    return _WAITS.get(spec.pruner.type if wrapped is None else wrapped.type, "n_warmup_steps")
 
 
 def _failures(outcome: Outcome, spec: StudySpec) -> list[Finding]:
@@ -234,14 +247,15 @@ def _slow(sample: Sample, parameter: Parameter, seconds_N: Floats, tests: int) -
     (fast_name, fast_N), (slow_name, slow_N) = ordered[0], ordered[-1]
     fast, slow = (float(np.median(seconds_N[index])) for index in (fast_N, slow_N))
     ratio, p = slow / fast if fast > 0.0 else math.inf, less(seconds_N[fast_N], seconds_N[slow_N])
-    better = less(sample.rank_N[slow_N], sample.rank_N[fast_N])
+    others_N = np.concatenate([index for name, index in groups if name != slow_name])
+    better = less(sample.rank_N[slow_N], sample.rank_N[others_N])
     if not SLOWER <= ratio < math.inf or p * tests >= 0.01 or better < 0.2:
         return None
     return Finding(
         kind="cost",
         severity="info",
         text=f"{parameter.name} {slow_name} takes {ratio:.1f} times as long as {fast_name} ({duration(slow)} and "
-        f"{duration(fast)} in the median trial) and is not visibly better (p = {better:.2g}).",
+        f"{duration(fast)} in the median trial) and is not visibly better than the others (p = {better:.2g}).",
         evidence={
             "parameter": parameter.name,
             "slow": slow_name,
@@ -251,7 +265,7 @@ def _slow(sample: Sample, parameter: Parameter, seconds_N: Floats, tests: int) -
             "fast_s": fast,
             "p_better": better,
         },
-        advice=f"Search {parameter.name} {fast_name} only, and spend the time on more trials.",
+        advice=f"Leave {parameter.name} {slow_name} out, and spend the time on more trials.",
     )
 
 

@@ -52,21 +52,22 @@ def equity(told: Told) -> Drawn:
 
 def training(told: Told) -> Drawn:
     """How the best and the default trained, panel by panel."""
+    start = told.outcome.start_word
     found = {
         name: curve
-        for name, trial in (("best", told.outcome.best), ("default", told.outcome.default))
+        for name, trial in (("best", told.outcome.best), (start, told.outcome.default))
         if (curve := _curve(told, trial, LEARNING_CURVE)) is not None
     }
     if told.outcome.best is not None and told.outcome.best is told.outcome.default:
-        found.pop("default", None)
+        found.pop(start, None)
     names = [name for name in _TRAINING if any(curve.points("update", name) for curve in found.values())]
     return Drawn(
         name="best_training",
-        title="How the best and the default trained",
+        title=f"How the best and the {told.outcome.start} trained",
         reading="Entropy that falls to 0 early means that the policy stopped exploring; an explained variance near 0 "
         "means that the value function predicts nothing.",
         figure=_training_figure(found, names) if names else None,
-        remark="" if names else "There is no learning curve of the best trial or of the default config.",
+        remark="" if names else "There is no learning curve of the best trial or of trial 0.",
         height_px=_grid(len(names)).height_px if names else 0,
     )
 
@@ -87,7 +88,7 @@ def _equity_figure(told: Told, best: Columns, default: Columns | None) -> Any:
     )  # fmt: skip
     traces = [band, _line(f"best (trial {told.outcome.best.number})", best.points("bar", "mean"), BLUE, width=2.5)]
     if default is not None:
-        traces.append(_line("default config", default.points("bar", "mean"), ORANGE, dash="dash"))
+        traces.append(_line(told.outcome.start, default.points("bar", "mean"), ORANGE, dash="dash"))
     others = read_columns(told.folder / BASELINE_EQUITY)
     if others is not None and told.baselines is not None:  # without: of other data, or of another spec
         colours = (GREY, GREEN, "#cc79a7", "#e69f00")
@@ -112,10 +113,10 @@ def _training_figure(found: dict[str, Columns], names: Sequence[str]) -> Any:
     import plotly.graph_objects as go
 
     traces = []
-    colours = {"best": BLUE, "default": ORANGE}
     for panel, name in enumerate(names):
         for who, curve in found.items():
-            trace = _line(who, curve.points("update", name), colours[who], dash="solid" if who == "best" else "dash")
+            colour, dash = (BLUE, "solid") if who == "best" else (ORANGE, "dash")
+            trace = _line(who, curve.points("update", name), colour, dash=dash)
             suffix = axis_suffix(panel)
             trace.update(xaxis=f"x{suffix}", yaxis=f"y{suffix}", legendgroup=who, showlegend=panel == 0)
             traces.append(trace)

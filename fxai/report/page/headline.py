@@ -40,7 +40,7 @@ def headline(told: Told) -> str:
         scored = f"{told.metric} {number(first_value(best))} on {scored_on(told.spec)}"
         default = told.outcome.default
         if default is not None and default.number == best.number:
-            said.append(f"The default config is the best of {_completed(told)}: {scored}.")
+            said.append(f"The {told.outcome.start} is the best of {_completed(told)}: {scored}.")
         else:
             said.append(f"The best of {_completed(told)}, trial {best.number}, has {scored}{_beside(told)}.")
     if told.confirmation is not None:
@@ -61,8 +61,10 @@ def _completed(told: Told) -> str:
 def _beside(told: Told) -> str:
     default, gain = told.outcome.default_value, told.outcome.improvement
     if default is None or gain is None:
-        return "; the default config did not complete"
-    return f"; the default config has {number(default)} ({number(abs(gain))} {'better' if gain >= 0 else 'worse'})"
+        return f"; the {told.outcome.start} gave no value to compare with"
+    return (
+        f"; the {told.outcome.start} has {number(default)} ({number(abs(gain))} {'better' if gain >= 0 else 'worse'})"
+    )
 
 
 def confirmed(found: Confirmation) -> str:
@@ -90,7 +92,7 @@ def _figures(told: Told) -> list[tuple[str, str]]:
     best = NOTHING if outcome.best is None else number(first_value(outcome.best))
     return [
         (f"best {told.metric}", best),
-        (f"default {told.metric}", number(outcome.default_value)),
+        (f"{outcome.start_word} {told.metric}", number(outcome.default_value)),
         ("trials", done_of(done, told.spec.n_trials)),
         ("pruned", str(counts["pruned"])),
         ("failed", str(counts["fail"])),
@@ -106,9 +108,12 @@ def comparison(told: Told) -> str:
         return ""
     columns = {f"best (trial {best.number})": metrics_of(best)}
     if default is not None and default.number != best.number:
-        columns[f"default (trial {default.number})"] = metrics_of(default)
+        columns[f"{told.outcome.start_word} (trial {default.number})"] = metrics_of(default)
     columns |= told.baselines.metrics if told.baselines is not None else {}
-    parts = [heading("Best against default"), _metrics_table(f"on {scored_on(told.spec)}", columns, told)]
+    parts = [
+        heading(f"Best against {told.outcome.start_word}"),
+        _metrics_table(f"on {scored_on(told.spec)}", columns, told),
+    ]
     return "\n".join([*parts, *_fresh(told), *_by_instrument(told)])
 
 

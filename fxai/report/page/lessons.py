@@ -46,7 +46,7 @@ def parameters(told: Told) -> str:
     best = told.outcome.best.params if told.outcome.best is not None else {}
     rows = [_row(told, known[name], best, importances.get(name)) for name in names if name in known]
     note = told.insights.importance_note
-    header = ["parameter", "best", "default", "searched", "importance", "80% interval"]
+    header = ["parameter", "best", told.outcome.start_word, "searched", "importance", "80% interval"]
     return "\n".join([heading("Parameters"), paragraphs([note] if note else [], "note"), raw_table(header, rows)])
 
 

@@ -77,7 +77,7 @@ def _state(outcome: Outcome, trial: FrozenTrial) -> str:
     if outcome.best is not None and trial.number == outcome.best.number:
         return f"{state}, best"
     if outcome.default is not None and trial.number == outcome.default.number:
-        return f"{state}, default"
+        return f"{state}, {outcome.start_word}"
     return state
 
 

@@ -65,7 +65,7 @@ def report_page(told: Told, plots: Sequence[Drawn]) -> str:
 
 _TITLES = {
     "result": "Result",
-    "comparison": "Best against default",
+    "comparison": "Comparison",
     "equity": "Equity",
     "insights": "What it shows",
     "next": "Next",

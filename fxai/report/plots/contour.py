@@ -164,7 +164,7 @@ def _marks(
             for t in group.trials
         ]
         seen = [(t, x, y) for t, x, y in both if x is not None and y is not None]
-        loud = group.name in ("best", "default config")
+        loud = group.name in ("best", subject.outcome.start)
         # white rings are seen on every colour of the surface
         dot = {"size": 4, "color": "#222", "line": {"color": "white", "width": 0.8}}
         if group.marker.get("symbol") == "circle-open":

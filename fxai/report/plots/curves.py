@@ -88,7 +88,7 @@ def curves_figure(subject: Subject) -> tuple[Any, int]:
     outcome, metric = subject.outcome, subject.metrics[0]
     bundles = [(name, list(evenly(trials, MAX_CURVES)), _LINES[name]) for name, trials in _kinds(outcome).items()]
     if outcome.default is not None and finite_reports(outcome.default):
-        bundles.append(("default config", [outcome.default], {"color": ORANGE, "width": 3}))
+        bundles.append((outcome.start, [outcome.default], {"color": ORANGE, "width": 3}))
     if outcome.best is not None and finite_reports(outcome.best):
         bundles.append(("best", [outcome.best], {"color": GREEN, "width": 3.5}))
     figure = go.Figure()

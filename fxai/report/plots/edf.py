@@ -91,7 +91,7 @@ def _special(subject: Subject) -> list[tuple[str, FrozenTrial, dict[str, Any]]]:
     if outcome.best is not None:
         told.append((label, outcome.best, {"color": GREEN, "size": 14, "symbol": "star"}))
     if outcome.default is not None:
-        told.append(("default config", outcome.default, {"color": ORANGE, "size": 11, "symbol": "diamond"}))
+        told.append((outcome.start, outcome.default, {"color": ORANGE, "size": 11, "symbol": "diamond"}))
     return told
 
 

@@ -99,7 +99,7 @@ def _traces(outcome: Outcome, row: int, several: bool, order: Sequence[str]) -> 
         trials = evenly([trial for trial, _ in pruned(outcome)], MAX_POINTS)
         marker = {"color": GREY, "size": 7, "symbol": "x-thin-open"}
         group = Group("pruned, at its last report", trials, marker)
-        under = sum(not group.name.startswith(("best", "default")) for group in drawn)
+        under = sum(group.name not in ("best", outcome.start) for group in drawn)
         traces.insert(under, _points(group, [stopped[t.number] for t in trials], outcome, row, order))
     return [_running_best(outcome), *traces]
 

@@ -125,5 +125,5 @@ def counted(outcome: Outcome) -> str:
     if outcome.best is not None:
         line += f" Best: trial {outcome.best.number}, {outcome.metric_names[0]} {number(outcome.best.values[0])}"
         default = outcome.default_value
-        line += "." if default is None else f"; default config {number(default)}."
+        line += "." if default is None else f"; {outcome.start} {number(default)}."
     return line

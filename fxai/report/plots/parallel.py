@@ -120,7 +120,7 @@ def _bundles(outcome: Outcome, row: int) -> list[tuple[str, list[FrozenTrial], d
     if broken:
         told.insert(0, (TOO_FEW_TRADES, broken, {"color": GREY, "width": 1, "dash": "dot"}))
     if outcome.default is not None:
-        told.append(("default config", [outcome.default], {"color": ORANGE, "width": 3, "dash": "dash"}))
+        told.append((outcome.start, [outcome.default], {"color": ORANGE, "width": 3, "dash": "dash"}))
     if outcome.best is not None:
         name = "best" if len(outcome.metric_names) == 1 else f"best by {escape(outcome.metric_names[0])}"
         told.append((name, [outcome.best], {"color": GREEN, "width": 3.5}))

@@ -53,7 +53,7 @@ def groups(outcome: Outcome, limit: int = MAX_POINTS) -> list[Group]:
         best = () if outcome.best is None else (outcome.best,)
         found.append(Group("best", best, {"color": GREEN, "size": 14, "symbol": "star"}))
     if outcome.default is not None:
-        found.append(Group("default config", (outcome.default,), {"color": ORANGE, "size": 11, "symbol": "diamond"}))
+        found.append(Group(outcome.start, (outcome.default,), {"color": ORANGE, "size": 11, "symbol": "diamond"}))
     return found
 
 
@@ -72,7 +72,7 @@ def thinned_note(outcome: Outcome, limit: int = MAX_POINTS) -> str:
         return ""
     return (
         f"Of the {many:,} completed trials at most {limit:,} of a kind are drawn, evenly chosen, and always the best "
-        "and the default."
+        f"and the {outcome.start}."
     )
 
 

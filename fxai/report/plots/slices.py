@@ -78,7 +78,7 @@ def _points(axis: ParameterAxis, group: Group, row: int, panel: int, subject: Su
     import plotly.graph_objects as go
 
     trials = [trial for trial in group.trials if axis.name in trial.params]
-    x = [at for trial in trials if (at := _place(axis, trial, group)) is not None]
+    x = [at for trial in trials if (at := _place(axis, trial, _is_loud(subject, group))) is not None]
     trials = [trial for trial in trials if axis.scaled(trial.params[axis.name]) is not None]
     plain = group.name == "complete"
     marker = dict(group.marker)
@@ -86,7 +86,7 @@ def _points(axis: ParameterAxis, group: Group, row: int, panel: int, subject: Su
         last = max(1, subject.outcome.trials[-1].number)
         marker = {"size": 5, "color": [trial.number for trial in trials], "colorscale": EARLY_LATE}
         marker |= {"cmin": 0, "cmax": last, "opacity": 0.85}
-    elif group.name in ("best", "default config"):
+    elif _is_loud(subject, group):
         marker["size"] = 11
     name = subject.metrics[row]
     return go.Scatter(
@@ -108,8 +108,12 @@ def _points(axis: ParameterAxis, group: Group, row: int, panel: int, subject: Su
     )
 
 
-def _place(axis: ParameterAxis, trial: FrozenTrial, group: Group) -> float | None:
+def _is_loud(subject: Subject, group: Group) -> bool:
+    return group.name in ("best", subject.outcome.start)
+
+
+def _place(axis: ParameterAxis, trial: FrozenTrial, loud: bool) -> float | None:
     at = axis.scaled(trial.params[axis.name])
-    if at is None or group.name in ("best", "default config"):
+    if at is None or loud:
         return at
     return at + axis.spread(trial)

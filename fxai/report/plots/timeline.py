@@ -187,7 +187,7 @@ def _mark_special(figure: Any, subject: Subject, ran: Any, parts: Sequence[Span]
     best = outcome.front if several else (outcome.best,) if outcome.best else ()
     marks = (
         ("Pareto front" if several else "best", best, {"color": GREEN, "size": 12, "symbol": "star"}),
-        ("default config", (outcome.default,), {"color": ORANGE, "size": 10, "symbol": "diamond"}),
+        (outcome.start, (outcome.default,), {"color": ORANGE, "size": 10, "symbol": "diamond"}),
     )
     for name, trials, marker in marks:
         told = [ran[trial.number] for trial in trials if trial is not None and trial.number in ran]

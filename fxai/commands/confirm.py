@@ -82,7 +82,21 @@ def confirm_study(
     confirmation = _record(spec, told, seeds, outcome.best.number, first_value(outcome.best), data_hash)
     path = write_confirmation(folder, confirmation)
     say(f"wrote {path}")
+    _draw_again(storage, spec, folder)
     return confirmation
+
+
+def _draw_again(storage: str, spec: StudySpec, folder: Path) -> None:
+    """Insights, and report.html where the study has one: what they said of the best trial is out of date."""
+    from fxai.report.insights import write_insights
+    from fxai.report.page import write_report
+    from fxai.report.results import REPORT
+
+    with opened(storage, readonly=True) as database:
+        study = load_study(database, spec.study_name)
+        write_insights(study, spec, folder)
+        if (folder / REPORT).is_file():
+            write_report(study, spec, folder)
 
 
 def _confirmed(

@@ -40,7 +40,8 @@ def refine_command(args: argparse.Namespace) -> int:
     for what, many in plan.counts.items():
         say(f"{what}: {count(many, 'parameter')}")
     if set(plan.counts) & {"frozen", "narrowed", "widened"} == set():
-        say("warning: no parameter is told apart from luck, so all ranges are kept: more trials would say more")
+        why = "good trials lie all over the ranges" if plan.any_clear else "no parameter is told apart from luck"
+        say(f"warning: {why}, so all are kept: more trials would say more")
     say(f"run it: poe optuna-run --spec {shlex.quote(str(path))}")
     print(path)
     return 0

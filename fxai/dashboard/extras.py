@@ -18,7 +18,7 @@ import optuna
 from optuna.storages import BaseStorage
 
 from fxai.dashboard.files import StudyFiles, mime_type
-from fxai.dashboard.guard import Environ, WsgiApp
+from fxai.dashboard.guard import FILE_POLICY, Environ, WsgiApp
 from fxai.errors import FxaiError
 from fxai.report.notes import Notebook, notebook, study_note
 from fxai.report.outcome import outcome_of
@@ -26,16 +26,9 @@ from fxai.report.results import REPORT, sentences
 from fxai.report.text import clean
 from fxai.study.recorded import recorded_spec
 
-_STUDY = re.compile(r"/api/studies/(\d+)/?")
-_FILE = re.compile(r"(/api)?/artifacts/(\d+)(?:/(\d+))?/([A-Za-z0-9._-]*[g-zG-Z._][A-Za-z0-9._-]*)")
+_STUDY = re.compile(r"/api/studies/(\d{1,18})/?")
+_FILE = re.compile(r"(/api)?/artifacts/(\d{1,18})(?:/(\d{1,18}))?/([A-Za-z0-9._-]*[g-zG-Z._][A-Za-z0-9._-]*)")
 """Names that no artifact of Optuna's has: those are hexadecimal digits and dashes."""
-
-_POLICY = (
-    "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
-    "img-src data: blob:"
-)
-"""A page among the files is shown as one of nobody's: it reaches neither the dashboard nor the network."""
-
 
 LONGEST_ATTR = 100
 """Characters shown of a user attribute: the page breaks no line of one, and metrics would make it 8,000 pixels wide."""
@@ -142,7 +135,7 @@ def _answer(start_response: Callable[..., Any], status: HTTPStatus, mime: str, d
     headers = [
         ("Content-Type", f"{mime}; charset=utf-8" if text else mime),
         ("Content-Length", str(len(data))),
-        ("Content-Security-Policy", _POLICY),
+        ("Content-Security-Policy", FILE_POLICY),
         ("Cache-Control", "no-cache"),
     ]
     start_response(f"{status.value} {status.phrase}", headers)

@@ -11,6 +11,13 @@ from typing import Any
 Environ = dict[str, Any]
 WsgiApp = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
+FILE_POLICY = (
+    "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
+    "img-src data: blob:"
+)
+"""Content security policy of files: a page among them is shown as one of nobody's, which reaches neither the dashboard
+nor the network."""
+
 _READING = {"GET", "HEAD", "OPTIONS"}
 
 
@@ -26,7 +33,7 @@ class Guard:
         """Answer 403 or hand the request on."""
         refusal = self._refusal(environ)
         if refusal is None:
-            return self._app(environ, _for_own_pages(start_response))
+            return self._app(environ, _for_own_pages(start_response, environ.get("PATH_INFO", "")))
         start_response("403 Forbidden", [("Content-Type", "text/plain; charset=utf-8")])
         return [refusal.encode()]
 
@@ -43,11 +50,18 @@ class Guard:
         return "Only the dashboard's own pages may change a study.\n" if foreign or cross else None
 
 
-def _for_own_pages(start_response: Callable[..., Any]) -> Callable[..., Any]:
-    """optuna-dashboard lets every web page of the world read artifacts (Access-Control-Allow-Origin: *): not here."""
+def _for_own_pages(start_response: Callable[..., Any], path: str) -> Callable[..., Any]:
+    """Headers that optuna-dashboard lacks, or has for the whole world.
+
+    No page of another origin may read artifacts (Access-Control-Allow-Origin: *) or show the dashboard in a frame, and
+    an artifact that somebody uploaded has no more rights than a file has.
+    """
 
     def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
         kept = [(key, value) for key, value in headers if not key.lower().startswith("access-control-")]
-        return start_response(status, [*kept, ("X-Content-Type-Options", "nosniff")], *more)
+        added = [("X-Content-Type-Options", "nosniff"), ("X-Frame-Options", "SAMEORIGIN")]
+        if path.startswith("/artifacts/") and not any(key.lower() == "content-security-policy" for key, _ in kept):
+            added.append(("Content-Security-Policy", FILE_POLICY))
+        return start_response(status, [*kept, *added], *more)
 
     return start

@@ -45,12 +45,13 @@ def spread_of(sample: Sample, weight_P: Floats | None = None) -> Spread | None:
     sample = sample.sound
     if len(sample.trials) < FEWEST:
         return None
-    position_NP, loss_N = sample.positions_NP, sample.loss_N
+    unit = float(np.abs(sample.loss_N).max()) or 1.0  # squares of values near the largest float would overflow
+    position_NP, loss_N = sample.positions_NP, sample.loss_N / unit
     repeated = _of_repeats(position_NP, loss_N)
-    if repeated is not None:
-        return Spread(repeated, True)
     weight_P = np.ones(position_NP.shape[1]) if weight_P is None else weight_P + 0.2 / len(weight_P)
-    return Spread(_of_neighbours(sample, position_NP[-_NEIGHBOURS_OF:], loss_N[-_NEIGHBOURS_OF:], weight_P), False)
+    near = _NEIGHBOURS_OF
+    alike = _of_neighbours(sample, position_NP[-near:], loss_N[-near:], weight_P) if repeated is None else repeated
+    return Spread(alike * unit, repeated is not None) if alike * unit < 1e300 else None
 
 
 def _of_repeats(position_NP: Floats, loss_N: Floats, fewest: int = 5) -> float | None:

@@ -139,9 +139,10 @@ def write_comparison(studies: Sequence[Facts], results_dir: Path) -> Path:
 
 
 def file_stem(names: Sequence[str]) -> str:
-    """`compare_A_B`, safe as a file's name whatever the studies are called, and not too long for one."""
-    plain = "_".join(re.sub(r"[^A-Za-z0-9.-]", "_", name) for name in names)
-    if len(plain) <= _LONGEST and plain == "_".join(names):
+    """`compare_A--B`, safe as a file's name whatever the studies are called, and not too long for one."""
+    plain = "--".join(re.sub(r"[^A-Za-z0-9.-]", "_", name) for name in names)
+    told_apart = not any("--" in name or name.startswith("-") or name.endswith("-") for name in names)
+    if len(plain) <= _LONGEST and plain == "--".join(names) and told_apart:
         return f"compare_{plain}"
     digest = hashlib.sha256("\0".join(names).encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return f"compare_{plain[:_LONGEST]}_{digest}"

@@ -16,6 +16,7 @@ from fxai.config.load import flat
 from fxai.report.insights import INSIGHTS, Insights, load_insights
 from fxai.report.outcome import Outcome, duration_s, first_value, outcome_of
 from fxai.report.standing import metric_names
+from fxai.study.confirmed import is_confirmed
 from fxai.study.reader import Reader
 from fxai.study.records import StudyRecord, active_time, as_study
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 _SCORES = ("data.", "env.", "evaluation.", "training.eval_episodes")
 """Settings of the ruler that a score depends on; how long a trial trains is no part of it."""
-
-_CONFIRMATION = "confirmation.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +49,7 @@ class Facts:
     def phase(self) -> int | None:
         """Its place in the chain of phases."""
         phase = self.spec.get("phase")
-        return phase if isinstance(phase, int) else None
+        return phase if type(phase) is int else None
 
     @property
     def finished(self) -> int:
@@ -134,12 +133,18 @@ def by_ruler(studies: Sequence[Facts]) -> list[list[Facts]]:
     """The studies that one ruler scored, together; in the order in which rulers appear."""
     groups: dict[str, list[Facts]] = {}
     for facts in studies:
-        groups.setdefault(json.dumps(facts.ruler, sort_keys=True, default=str), []).append(facts)
+        ruler: Any = facts.ruler if facts.spec else facts.name  # nobody knows what scored a study that is not ours
+        groups.setdefault(json.dumps(ruler, sort_keys=True, default=str), []).append(facts)
     return list(groups.values())
 
 
 def default_of(facts: Facts, group: Sequence[Facts]) -> float | None:
-    """The default config's value: of a study that starts elsewhere, as another study on its ruler measured it."""
+    """The default config's value: of a study that starts elsewhere, as another study on its ruler measured it.
+
+    None of a study that FxAI did not make: what its trial 0 ran, nobody knows.
+    """
+    if not facts.spec:
+        return None
     if not facts.starts_elsewhere:
         return facts.outcome.default_value
     told = [one.outcome.default_value for one in group if not one.starts_elsewhere]
@@ -156,6 +161,8 @@ def gain(outcome: Outcome, over: float | None) -> float | None:
 
 def ruler_differences(first: Facts, other: Facts) -> list[str]:
     """What scores `other` differently than `first`, a line each: `env.spread_bp 2.0, not 1.0`."""
+    if not (first.spec or other.spec):
+        return ["FxAI made neither, and knows not what scored them"]
     if not (first.spec and other.spec):
         return ["FxAI did not make it, and knows not what scored it" if first.spec else "scored by FxAI"]
     mine, theirs = first.ruler, other.ruler
@@ -179,10 +186,9 @@ def _mapping(value: Any) -> dict[str, Any]:
 
 def _confirmation(record: StudyRecord, folder: Path, outcome: Outcome) -> Confirmation | None:
     """What `optuna-confirm` wrote, if it is of this study's best trial as it is now."""
-    if not (folder / _CONFIRMATION).is_file() or outcome.best is None:
+    trial = None if outcome.best is None else outcome.best.number
+    if not is_confirmed(folder, record.study_name, trial, record.user_attrs.get("data_hash")):
         return None
     from fxai.study.confirm import load_confirmation  # numpy comes with it
 
-    told, attrs = load_confirmation(folder), record.user_attrs
-    now = (record.study_name, outcome.best.number, attrs.get("data_hash"))
-    return told if told is not None and (told.study, told.trial, told.data_hash) == now else None
+    return load_confirmation(folder)

@@ -26,6 +26,9 @@ FEWEST = 10
 FEW = 50
 """Completed trials below which they are called rough."""
 
+PREDICTS = 0.05
+"""Share of the ranks' variance below which the parameters predict next to nothing."""
+
 HISTORY = 15
 """Completed trials below which nothing is said about the course of a study."""
 
@@ -44,7 +47,7 @@ def importances_of(sample: Sample, outcome: Outcome) -> tuple[tuple[Importance, 
     if measured is None:
         return (), "No importances: the completed trials are all worth the same."
     importances = tuple(_importance(sample, measured, i) for i in np.argsort(-measured.share_P, kind="stable"))
-    return importances, _trust(importances, outcome)
+    return importances, _trust(importances, outcome, measured.explained)
 
 
 def _importance(sample: Sample, measured: Measured, i: int) -> Importance:
@@ -59,7 +62,7 @@ def _importance(sample: Sample, measured: Measured, i: int) -> Importance:
     )
 
 
-def _trust(importances: Sequence[Importance], outcome: Outcome) -> str:
+def _trust(importances: Sequence[Importance], outcome: Outcome, explained: float) -> str:
     many, metric = len(outcome.completed), outcome.metric_names[0]
     clear = [importance.name for importance in importances if importance.clear]
     of = f"Importances from {count(many, 'completed trial')}"
@@ -71,7 +74,9 @@ def _trust(importances: Sequence[Importance], outcome: Outcome) -> str:
     verb = "is" if len(clear) == 1 else "are"
     others = len(importances) - len(clear)
     rest = f"; the {others} others may be luck" if others > 1 else "; the other may be luck" if others else ""
-    return f"{of}: {', '.join(clear)} {verb} told apart from luck{rest}.{rough}"
+    much = "next to nothing" if explained < PREDICTS else f"about {100 * explained:.0f}%"
+    together = f" All parameters together explain {much} of how trials rank that the estimate has not seen."
+    return f"{of}: {', '.join(clear)} {verb} told apart from luck{rest}.{together}{rough}"
 
 
 def findings_of(

@@ -57,12 +57,16 @@ class Measured:
     clear_P: NDArray[np.bool_]
     """Beyond luck."""
 
+    explained: float
+    """R² of the results' normal scores, each predicted by trees that had not seen it; 0 or less: nothing is."""
+
 
 def measure(sample: Sample) -> Measured | None:
     """Importances of every parameter; None where there are none, or all trials are worth the same."""
     if not sample.parameters or len(np.unique(sample.rank_N)) < 2:
         return None
-    share_BP = np.stack([_resampled(sample, np.random.default_rng((_SEED, bag))) for bag in range(BAGS)])
+    bags = [_resampled(sample, np.random.default_rng((_SEED, bag))) for bag in range(BAGS)]
+    share_BP = np.stack([share_P for share_P, _ in bags])
     total = share_BP.mean(axis=0).sum()
     if not total > 0.0:
         return None
@@ -72,7 +76,17 @@ def measure(sample: Sample) -> Measured | None:
         low_P=np.minimum(low_P, mean_P) / total,
         high_P=np.maximum(high_P, mean_P) / total,  # of a skewed few the mean may lie above the quantile
         clear_P=beyond_luck(sample),
+        explained=_explained(scores(sample), np.stack([guess_N for _, guess_N in bags])),
     )
+
+
+def _explained(score_N: Floats, guess_BN: Floats) -> float:
+    """Share of the scores' variance that the mean of the guesses explains, where there is one."""
+    known_N = ~np.isnan(guess_BN).all(axis=0)
+    if not known_N.any() or not np.ptp(score_N[known_N]) > 0.0:
+        return 0.0
+    missed_N = score_N[known_N] - np.nanmean(guess_BN[:, known_N], axis=0)
+    return 1.0 - float(np.square(missed_N).sum() / np.square(score_N[known_N] - score_N[known_N].mean()).sum())
 
 
 def scores(sample: Sample) -> Floats:
@@ -143,16 +157,28 @@ def _basis(own_NK: Floats) -> Floats:
     return basis_NK
 
 
-def _resampled(sample: Sample, generator: np.random.Generator) -> Floats:
-    """[P] shares in one study resampled from this one."""
+def _resampled(sample: Sample, generator: np.random.Generator) -> tuple[Floats, Floats]:
+    """[P] shares in one study resampled from this one, and [N] what its trees guess of the trials that it left out."""
     many = len(sample.trials)
     kept_N = np.arange(many) if many <= MOST else np.linspace(0, many - 1, MOST).round().astype(int)
     drawn_N = generator.choice(kept_N, size=len(kept_N))
-    position_NP, score_N = sample.positions_NP[drawn_N], scores(sample)[drawn_N]
-    share_P = np.zeros(len(sample.parameters))
+    left_N = np.setdiff1d(kept_N, drawn_N)
+    position_NP, score_N = sample.positions_NP[np.concatenate([drawn_N, left_N])], scores(sample)[drawn_N]
+    share_P, guess_N = np.zeros(len(sample.parameters)), np.full(many, np.nan)
+    guess_N[left_N] = 0.0
     for _ in range(TREES):
-        share_P += _tree(_unit(sample.parameters, position_NP, generator), score_N, generator)
-    return share_P / TREES
+        unit_NP = _unit(sample.parameters, position_NP, generator)
+        leaves = _leaves(unit_NP[: len(drawn_N)], score_N, generator)
+        share_P += _shares(*leaves)
+        guess_N[left_N] += _guessed(unit_NP[len(drawn_N) :], *leaves) / TREES
+    return share_P / TREES, guess_N
+
+
+def _guessed(unit_NP: Floats, low_LP: Floats, high_LP: Floats, value_L: Floats) -> Floats:
+    """[N] the value of the leaf in which each trial lies."""
+    inside_NL = ((low_LP <= unit_NP[:, None]) & (unit_NP[:, None] <= high_LP)).all(axis=2)
+    guessed_N: Floats = value_L[inside_NL.argmax(axis=1)]
+    return guessed_N
 
 
 def _unit(parameters: tuple[Parameter, ...], position_NP: Floats, generator: np.random.Generator) -> Floats:
@@ -171,14 +197,13 @@ def _unit(parameters: tuple[Parameter, ...], position_NP: Floats, generator: np.
     return unit_NP
 
 
-def _tree(unit_NP: Floats, score_N: Floats, generator: np.random.Generator) -> Floats:
-    """[P] variance of each parameter's mean effect over the variance of one tree that was grown on the trials."""
-    low_LP, high_LP, value_L = _leaves(unit_NP, score_N, generator)
+def _shares(low_LP: Floats, high_LP: Floats, value_L: Floats) -> Floats:
+    """[P] variance of each parameter's mean effect over the variance of one tree, by its leaves."""
     wide_LP = high_LP - low_LP
     volume_L = wide_LP.prod(axis=1)
     mean = volume_L @ value_L
     total = volume_L @ (value_L - mean) ** 2
-    share_P = np.zeros(unit_NP.shape[1])
+    share_P = np.zeros(low_LP.shape[1])
     if not total > 0.0:
         return share_P
     for i in np.flatnonzero((wide_LP < 1.0).any(axis=0)):  # the others were never split

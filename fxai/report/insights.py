@@ -16,6 +16,7 @@ from fxai.config.base import Settings, Strings, as_tuple
 from fxai.errors import FxaiError
 from fxai.files import write_json_atomic
 from fxai.report.text import clean, number
+from fxai.study.confirmed import is_confirmed
 
 if TYPE_CHECKING:
     import optuna
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 INSIGHTS = "insights.json"
 
-FORMAT = 1
+FORMAT = 2
 """Version of the file, and of the reasoning: a file of another version is computed anew."""
 
 Band = Literal["high", "medium", "low"]
@@ -35,7 +36,7 @@ HIGH, LOW = 0.1, 0.05
 
 
 class Importance(Settings):
-    """How much of the results one parameter explains."""
+    """One parameter's part in what all parameters together explain."""
 
     name: str
     value: float
@@ -84,7 +85,7 @@ class StudyState(Settings):
     """When the last trial ended, ISO 8601 as stored."""
 
     confirmed: bool
-    """Whether confirmation.json is there."""
+    """Whether the best trial was trained again on fresh seeds."""
 
 
 class Insights(Settings):
@@ -120,10 +121,12 @@ def insights_of(study: optuna.Study, spec: StudySpec, folder: Path | None = None
     from fxai.report.steps import next_steps
 
     outcome = outcome_of(study, spec.metric_names)
-    state = _state(outcome, spec, folder)
+    best = None if outcome.best is None else outcome.best.number
+    confirmed = is_confirmed(folder, spec.study_name, best, study.user_attrs.get("data_hash"))
+    state = _state(outcome, spec, confirmed)
     known = None if folder is None else load_insights(folder)
     if known is not None and (known.study, known.state) == (spec.study_name, state):
-        steps = next_steps(outcome, spec, known.findings, known.importances, folder)
+        steps = next_steps(outcome, spec, known.findings, known.importances, folder, confirmed)
         return known.model_copy(update={"next_steps": steps})  # folder and database may have moved
     sample = sample_of(outcome, spec.parameters)
     importances, note = importances_of(sample, outcome)
@@ -135,7 +138,7 @@ def insights_of(study: optuna.Study, spec: StudySpec, folder: Path | None = None
         importances=importances,
         importance_note=note,
         findings=findings,
-        next_steps=next_steps(outcome, spec, findings, importances, folder),
+        next_steps=next_steps(outcome, spec, findings, importances, folder, confirmed),
     )
 
 
@@ -185,7 +188,7 @@ def lines(insights: Insights, *, most: int = 8) -> list[str]:
     return told + [clean(f"next: {step}", 1000) for step in insights.next_steps]
 
 
-def _state(outcome: Outcome, spec: StudySpec, folder: Path | None) -> StudyState:
+def _state(outcome: Outcome, spec: StudySpec, confirmed: bool) -> StudyState:
     counts = outcome.counts
     ends = [trial.datetime_complete for trial in outcome.trials if trial.datetime_complete is not None]
     return StudyState(
@@ -195,5 +198,5 @@ def _state(outcome: Outcome, spec: StudySpec, folder: Path | None) -> StudyState
         pruned=counts["pruned"],
         fail=counts["fail"],
         last_end=max(ends).isoformat() if ends else None,
-        confirmed=folder is not None and (folder / "confirmation.json").is_file(),
+        confirmed=confirmed,
     )

@@ -69,6 +69,8 @@ class Outcome:
         if self.best is None or self.default is None or self.default.user_attrs.get("failure"):
             return None
         difference = first_value(self.best) - first_value(self.default)
+        if not math.isfinite(difference):
+            return None
         return difference if self.directions[0] == "maximize" else -difference
 
 

@@ -110,7 +110,12 @@ def record_of(facts: Facts, ruler: int, group: Sequence[Facts]) -> dict[str, Any
             "seeds": len(confirmed.seeds),
             **confirmed.difference.model_dump(),
         },
-        "importances": {one.name: one.value for one in facts.insights.importances} if facts.insights else None,
+        "importances": None
+        if facts.insights is None
+        else {
+            one.name: {"value": one.value, "low": one.low, "high": one.high, "beyond_luck": one.clear}
+            for one in facts.insights.importances
+        },
         "folder": str(facts.folder),
     }
     return {key: jsonable(value) for key, value in told.items()}
@@ -170,8 +175,10 @@ def _improvement(facts: Facts, default: float | None) -> str:
     if outcome.best is None:
         return "no trial has completed with a finite value"
     start = "what it inherited" if facts.starts_elsewhere else "the default config"
+    if not facts.spec:
+        return "FxAI did not make it: what to compare its best with is not known"
     if confirmed is None and (outcome.default is None or outcome.improvement is None):
-        return f"{start} did not complete, so there is nothing to compare the best trial with"
+        return f"{start} gave no value to compare the best trial with"
     if confirmed is None and outcome.default is not None and outcome.best.number == outcome.default.number:
         return f"no trial beat {start}"
     if confirmed is None:
@@ -186,12 +193,12 @@ def _improvement(facts: Facts, default: float | None) -> str:
 
 
 def _top(facts: Facts) -> list[tuple[str, str]]:
-    """The most important parameters with the best trial's values; none before the study's insights are written."""
+    """Parameters told apart from luck, with the best trial's values; none before the study's insights are written."""
     best = facts.best_settings
     if facts.insights is None:
         return []
     names = short_names(best)
-    named = [one for one in facts.insights.importances if one.name in best][:TOP]
+    named = [one for one in facts.insights.importances if one.name in best and one.clear][:TOP]
     if not named:
         return [("top", clean(facts.insights.importance_note, 500))] if facts.insights.importance_note else []
     return [("top", ", ".join(f"{names[one.name]} {one.value:.2f} (best {number(best[one.name])})" for one in named))]

@@ -107,7 +107,9 @@ def _on_grid(parameter: Parameter, value: float, end: str) -> float:
     limit = low if end == "low" else high
     step = 1 if parameter.type.startswith("int") and parameter.step is None else parameter.step
     if step is None:
-        return float(f"{value:.3g}")
+        if parameter.type.endswith("_log"):
+            return float(f"{value:.3g}")
+        return round(value, max(0, 2 - math.floor(math.log10(high - low))))
     steps = max(1, round(abs(value - limit) / step))
     moved = limit + steps * step if end == "high" else limit - steps * step
     return int(moved) if parameter.type.startswith("int") else float(f"{moved:.12g}")

@@ -62,6 +62,9 @@ class Plan:
     counts: Mapping[str, int] = field(default_factory=dict)
     """Parameters by what was done: frozen, narrowed, widened, kept, dropped."""
 
+    any_clear: bool = False
+    """Whether any parameter is told apart from luck."""
+
 
 def plan_of(outcome: Outcome, spec: StudySpec, sample: Sample, insights: Insights, *, widen: bool = True) -> Plan:
     """Decide on every parameter; `widen` false keeps all within the ranges of the study.
@@ -76,6 +79,21 @@ def plan_of(outcome: Outcome, spec: StudySpec, sample: Sample, insights: Insight
         )
     planner = _Planner(outcome, outcome.best, spec, sample, {own.name: own for own in insights.importances}, widen)
     return planner.plan()
+
+
+def may_freeze(own: Importance, importances: Sequence[Importance], many: int) -> bool:
+    """Whether a parameter hardly matters, as far as a study of `many` completed trials can tell.
+
+    Args:
+        own: its importance.
+        importances: of all parameters, largest first.
+        many: completed trials.
+    """
+    return many >= FEWEST_TO_FREEZE and own.band == "low" and not own.clear and own not in importances[:KEPT_SEARCHED]
+
+
+def _share(own: Importance) -> str:
+    return f"has {own.value:.2f} of what the parameters explain ({own.low:.2f} to {own.high:.2f}"
 
 
 class _Planner:
@@ -93,7 +111,6 @@ class _Planner:
         self.outcome, self.best, self.spec, self.sample, self.importances = outcome, best, spec, sample, importances
         self.widen = widen
         self.any_clear = any(own.clear for own in importances.values())
-        self.top = set(list(importances)[:KEPT_SEARCHED])
         self.fixed: dict[str, tuple[Choice, str]] = {}
         self.kept: dict[str, tuple[Parameter, str, str]] = {}
 
@@ -117,6 +134,7 @@ class _Planner:
             start=_fitting(self.best.params, searched),
             enqueue=tuple(self._others(searched)),
             counts=Counter(done),
+            any_clear=self.any_clear,
         )
 
     def _carried(self) -> dict[str, Choice]:
@@ -135,13 +153,11 @@ class _Planner:
         if any(name in child.when for child, *_ in self.kept.values()):
             return None
         own, many = self.importances.get(name), len(self.sample.trials)
-        if own is None or own.band != "low" or own.clear or not self.any_clear or name in self.top:
-            return None
-        if many < FEWEST_TO_FREEZE:
+        if own is None or not self.any_clear or not may_freeze(own, list(self.importances.values()), many):
             return None
         return (
-            f"explains {own.value:.2f} of the results ({own.low:.2f} to {own.high:.2f} in four of five resampled "
-            f"studies of {many} trials), no more than luck: frozen at the best trial's value"
+            f"{_share(own)} in four of five resampled studies of {many} trials), no more than luck: frozen at the best "
+            "trial's value"
         )
 
     def _ranged(self, parameter: Parameter) -> tuple[Parameter, str, str]:
@@ -150,7 +166,7 @@ class _Planner:
         own = self.importances.get(parameter.name)
         if own is None:
             return plain, "no completed trial tried more than one value: kept", "kept"
-        share = f"explains {own.value:.2f} of the results ({own.low:.2f} to {own.high:.2f})"
+        share = f"{_share(own)})"
         if not own.clear:
             return plain, f"{share}, which may be luck: range kept", "kept"
         change = self._choices(plain) if plain.choices is not None else self._range(plain)

@@ -15,6 +15,7 @@ from typing import Any
 from fxai import defaults
 from fxai.report.outcome import Outcome, first_value, outcome_of
 from fxai.secrets import redact_url
+from fxai.study.confirmed import is_confirmed
 from fxai.study.owner import Owner
 from fxai.study.presets import Preset
 from fxai.study.reader import Reader
@@ -33,7 +34,7 @@ SILENT_S = 60.0
 RECENT = 20
 """Finished trials whose length the rest is expected to have."""
 
-_INHERITED, _CONFIRMED = "inherited.yaml", "confirmation.json"
+_INHERITED = "inherited.yaml"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +131,7 @@ def _standing(record: StudyRecord, beats: Mapping[int, float], now: datetime, pl
     phase = (spec or {}).get("phase") or (preset.phase if preset is not None and spec is not None else None)
     return Standing(
         study=record.study_name,
-        phase=phase if isinstance(phase, int) else None,
+        phase=phase if type(phase) is int else None,
         state=state,
         n_trials=n_trials if isinstance(n_trials, int) else None,
         trials={name: count for name, count in sorted(outcome.counts.items()) if count},
@@ -223,8 +224,11 @@ def _next(
             return f"poe optuna-run --spec FILE{options}"
         budget = f" --n-trials {n_trials}" if n_trials != preset.n_trials else ""
         return f"{preset.command}{budget}{options}"
-    settled = outcome.best is None or outcome.best is outcome.default
-    settled = settled or (place.results_dir / record.study_name / _CONFIRMED).is_file()
+    best, folder = outcome.best, place.results_dir / Path(record.study_name).name
+    settled = best is None or (best is outcome.default and len(outcome.front) < 2)
+    settled = settled or is_confirmed(
+        folder, record.study_name, None if best is None else best.number, record.user_attrs.get("data_hash")
+    )
     return f"poe {'optuna-best' if settled else 'optuna-confirm'} {name}{options}"
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from fxai import defaults
 from fxai.report.insights import Finding, Importance
 from fxai.report.outcome import Outcome
+from fxai.report.refine import may_freeze
 from fxai.secrets import redact_url
 from fxai.study.spec import StudySpec
 
@@ -25,8 +26,9 @@ def next_steps(
     findings: Sequence[Finding],
     importances: Sequence[Importance],
     folder: Path | None,
+    confirmed: bool,
 ) -> tuple[str, ...]:
-    """Sentences with commands between backquotes."""
+    """Sentences with commands between backquotes; `confirmed` is the best trial on fresh seeds."""
     counts = outcome.counts
     ended = counts["complete"] + counts["pruned"] + counts["fail"]
     name, places = shlex.quote(spec.study_name), _places(spec, folder)
@@ -37,18 +39,17 @@ def next_steps(
         )
     if outcome.best is None:
         return (*steps, *_nothing_completed(outcome))
-    beats = outcome.improvement is None or outcome.improvement > 0.0
-    confirmed = folder is not None and (folder / "confirmation.json").is_file()
+    beats = outcome.improvement is None or outcome.improvement > 0.0 or len(outcome.front) > 1
     if beats and not confirmed:
         steps.append(f"Train the best and the default config on fresh seeds: `poe optuna-confirm {name}{places}`.")
     kinds = {finding.kind for finding in findings}
     if kinds & {"improving", "drift"} and ended >= spec.n_trials:
         steps.append(f"Go on, it still gets better: the same command with `--n-trials {2 * spec.n_trials}`.")
     if len(outcome.completed) >= FEWEST_TO_REFINE and any(importance.clear for importance in importances):
-        why = _why_refine(findings, importances)
+        why = _why_refine(outcome, spec, findings, importances)
         steps.append(f"Write a spec that {why}: `poe optuna-refine {name}{places}`.")
     elif len(outcome.completed) >= FEWEST_TO_REFINE and not beats:
-        steps.append("Search other parameters or wider ranges: within these nothing beats the default config.")
+        steps.append(f"Search other parameters or wider ranges: within these nothing beats the {outcome.start}.")
     if spec.phase in TRANSFERS and ended >= spec.n_trials:
         steps.append(f"Carry the best to the next phase: `poe {TRANSFERS[spec.phase]}{places}`.")
     return tuple(steps)
@@ -60,12 +61,21 @@ def _nothing_completed(outcome: Outcome) -> list[str]:
     return []
 
 
-def _why_refine(findings: Sequence[Finding], importances: Sequence[Importance]) -> str:
+def _why_refine(
+    outcome: Outcome, spec: StudySpec, findings: Sequence[Finding], importances: Sequence[Importance]
+) -> str:
     edges = [str(f.evidence["parameter"]) for f in findings if f.kind == "edge" and f.evidence["widen_to"] is not None]
     if edges:
         return f"widens {', '.join(edges)}"
-    loose = sum(importance.band == "low" and not importance.clear for importance in importances)
-    return f"freezes what does not matter ({loose} of {len(importances)} parameters)" if loose else "narrows the ranges"
+    loose = [
+        own
+        for own in importances
+        if may_freeze(own, importances, len(outcome.completed))
+        and not any(own.name in parameter.when for parameter in spec.parameters)
+    ]
+    if loose:
+        return f"freezes what does not matter ({len(loose)} of {len(importances)} parameters)"
+    return "goes on from the best trials of this one"
 
 
 def _places(spec: StudySpec, folder: Path | None) -> str:

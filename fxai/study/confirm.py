@@ -20,13 +20,12 @@ from fxai.config import TrialConfig
 from fxai.config.base import Settings
 from fxai.errors import FxaiError
 from fxai.files import write_json_atomic
+from fxai.study.confirmed import CONFIRMATION
 from fxai.study.objective import DEFAULT_OBJECTIVE, TrialRequest, load_objective
 from fxai.study.spec import StudySpec
 
 if TYPE_CHECKING:
     from fxai.agent.train import Progress
-
-CONFIRMATION = "confirmation.json"
 
 FORMAT = 1
 """Version of the file's structure."""

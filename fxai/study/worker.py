@@ -18,6 +18,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from fxai.errors import ConfigError, FxaiError, InputError, StorageError
+from fxai.secrets import redact
 from fxai.study import budget
 from fxai.study.fingerprint import check_plugins
 from fxai.study.heart import Heart
@@ -234,5 +235,5 @@ class Worker:
 
 
 def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split())
+    text = redact(" ".join(str(error).split()))  # it goes into the database, W&B and pages
     return text if isinstance(error, FxaiError) else f"{type(error).__name__}: {text}"

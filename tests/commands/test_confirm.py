@@ -27,8 +27,12 @@ def data_hash(spec) -> str:
 
 def test_the_best_is_trained_beside_the_default(spec, capsys):
     fill(spec, [(3.0, BEST_OF_SMALL), (-5.0, {RATE: 0.001, GAMMA: 0.9})], data_hash=data_hash(spec))
+    assert cli.main(["plots", "one", *HERE]) == 0
+    page = Path("results/one/report.html")
+    assert "Trained again" not in page.read_text()
     assert cli.main(["confirm", "one", "--seeds", "2", *HERE]) == 0
     out, err = capsys.readouterr()
+    assert "Trained again on 2 fresh seeds" in page.read_text()
     told = load_confirmation(Path("results/one"))
     assert (told.trial, told.own_value, len(told.default), len(told.best)) == (1, 3.0, 2, 2)
     assert told.default != told.best

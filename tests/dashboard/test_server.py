@@ -54,6 +54,22 @@ def test_only_our_own_pages_may_write(method, headers, status):
     assert status_of(method, **headers).split()[0] == status
 
 
+def test_an_uploaded_page_has_no_rights_and_nobody_frames_the_dashboard():
+    told: dict[str, dict[str, str]] = {}
+
+    def app(_environ, start_response):
+        start_response("200 OK", [("Content-Type", "text/html")])
+        return [b"<script>fetch('/api/studies/1', {method: 'DELETE'})</script>"]
+
+    for path in ("/artifacts/1/0a-1b", "/dashboard"):
+        environ = {"REQUEST_METHOD": "GET", "HTTP_HOST": HERE, "PATH_INFO": path}
+        Guard(app, [HERE])(environ, lambda _status, headers, path=path: told.update({path: dict(headers)}))
+    assert told["/artifacts/1/0a-1b"]["Content-Security-Policy"].startswith("sandbox")
+    assert "allow-same-origin" not in told["/artifacts/1/0a-1b"]["Content-Security-Policy"]
+    assert "Content-Security-Policy" not in told["/dashboard"]
+    assert {headers["X-Frame-Options"] for headers in told.values()} == {"SAMEORIGIN"}
+
+
 def test_no_other_web_page_may_read_what_the_app_lets_all_read():
     told = []
 
@@ -62,7 +78,11 @@ def test_no_other_web_page_may_read_what_the_app_lets_all_read():
         return [b"inside"]
 
     Guard(app, [HERE])({"REQUEST_METHOD": "GET", "HTTP_HOST": HERE}, lambda _, headers: told.extend(headers))
-    assert told == [("Content-Type", "text/csv"), ("X-Content-Type-Options", "nosniff")]
+    assert told == [
+        ("Content-Type", "text/csv"),
+        ("X-Content-Type-Options", "nosniff"),
+        ("X-Frame-Options", "SAMEORIGIN"),
+    ]
 
 
 @pytest.fixture

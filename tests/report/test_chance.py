@@ -71,6 +71,16 @@ def test_repeats_show_the_spread_itself(tmp_path: Path) -> None:
     assert spread.deviation == pytest.approx(math.sqrt(17.5 / 5))
 
 
+def test_values_near_the_largest_float_have_a_spread_or_none(tmp_path: Path) -> None:
+    spec = spec_of(tmp_path)
+    near = seen(drawn(spec.parameters, 30, lambda _: 0.0, noise=1e290, seed=1), spec.parameters)[1]
+    spread = spread_of(near)
+    assert spread is not None
+    assert 2e289 < spread.deviation < 5e290
+    beyond = seen(drawn(spec.parameters, 30, lambda _: 0.0, noise=5e307, seed=1), spec.parameters)[1]
+    assert spread_of(beyond) is None
+
+
 def test_too_few_trials_have_no_spread(tmp_path: Path) -> None:
     spec = spec_of(tmp_path)
     _, sample = seen(drawn(spec.parameters, 7, lambda _: 0.0), spec.parameters)

@@ -166,9 +166,10 @@ def test_with_nothing_to_draw_there_is_a_page_of_tables(database: Path) -> None:
 
 
 def test_the_file_has_a_name_that_is_one() -> None:
-    assert file_stem(["fx_ai_foundation", "fx_ai_reward"]) == "compare_fx_ai_foundation_fx_ai_reward"
+    assert file_stem(["fx_ai_foundation", "fx_ai_reward"]) == "compare_fx_ai_foundation--fx_ai_reward"
+    assert len({file_stem(names) for names in (["a", "b--c"], ["a--b", "c"], ["a-", "b"], ["a", "-b"])}) == 4
     odd = file_stem(["../../etc", HOSTILE])
-    assert odd.startswith("compare_.._.._etc__")
+    assert odd.startswith("compare_.._.._etc")
     assert not set(odd) & set("/<>\x1b ")
     long = file_stem(["a" * 64, "b" * 64, "c" * 64])
     assert len(long) <= 140
@@ -181,8 +182,8 @@ def test_the_command_prints_and_writes(
 ) -> None:
     monkeypatch.chdir(database.parent)
     assert cli.main(["compare", "A", "B", "--storage", url_of(database)]) == 0
-    assert "optuna_results/compare_A_B.html" in capsys.readouterr().out
-    assert {path.name for path in Path("optuna_results").iterdir()} == {"compare_A_B.html", "plotly.min.js"}
+    assert "optuna_results/compare_A--B.html" in capsys.readouterr().out
+    assert {path.name for path in Path("optuna_results").iterdir()} == {"compare_A--B.html", "plotly.min.js"}
     assert cli.main(["compare", "A", "C", "--storage", url_of(database)]) == 2
     assert "studies in this database: A, B, costly" in capsys.readouterr().err
     assert cli.main(["compare", "A", "A", "--storage", url_of(database)]) == 2

@@ -226,6 +226,26 @@ def test_a_slow_value_for_nothing(spec: StudySpec) -> None:
     assert "cost" not in found(insights_of(useful, spec))
 
 
+def test_a_slow_value_is_held_against_all_others(spec: StudySpec) -> None:
+    def seconds(params: Mapping[str, Any]) -> float:
+        return 30.0 if params["model.d_model"] == 128 else 10.0
+
+    # 64 is the best by far: what is slow may go, what lies between may not
+    study = drawn(spec.parameters, 60, lambda p: float(p["model.d_model"] == 64), noise=0.1, seconds=seconds)
+    assert found(insights_of(study, spec))["cost"].advice.startswith("Leave model.d_model 128 out")
+
+
+def test_a_new_best_at_the_end_is_no_plateau(spec: StudySpec) -> None:
+    study = drawn(spec.parameters, 40, lambda _: 0.0, noise=1.0, seed=3)
+    add(study, spec.parameters, study.trials[3].params, value=study.best_value + 0.1)
+    assert "plateau" not in found(insights_of(study, spec))
+
+
+def test_advice_names_an_option_that_the_pruner_has(tmp_path: Path) -> None:
+    spec = spec_of(tmp_path, pruner={"type": "HyperbandPruner", "min_resource": 4, "max_resource": 32})
+    assert "min_resource" in found(insights_of(with_pruned(spec, 20, early=True), spec))["pruned_early"].advice
+
+
 def test_several_objectives_go_by_the_first(tmp_path: Path) -> None:
     spec = spec_of(tmp_path, metric_names=["sharpe", "max_drawdown"], directions=["maximize", "minimize"])
     study = optuna.create_study(directions=["maximize", "minimize"])
@@ -256,7 +276,10 @@ def test_the_next_steps_of_a_finished_phase(tmp_path: Path) -> None:
     assert f"`poe optuna-confirm known {places}`" in steps[0]
     assert f"`poe optuna-refine known {places}`" in steps[1]
     assert f"`poe optuna-transfer-1to2 {places}`" in steps[-1]
-    (folder / "confirmation.json").write_text("{}", encoding="utf-8")
+    path, best = folder / "confirmation.json", study.best_trial.number
+    path.write_text(json.dumps({"study": "known", "trial": best + 1, "data_hash": None}), encoding="utf-8")
+    assert any("optuna-confirm" in step for step in insights_of(study, spec, folder).next_steps)
+    path.write_text(json.dumps({"study": "known", "trial": best, "data_hash": None}), encoding="utf-8")
     assert not any("optuna-confirm" in step for step in insights_of(study, spec, folder).next_steps)
 
 

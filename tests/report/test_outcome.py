@@ -55,6 +55,38 @@ def test_of_equal_trials_the_earlier_is_best(study: optuna.Study, add: AddTrial)
     assert "No trial beat the default config: keep it." in remarks(outcome)
 
 
+def test_a_default_that_broke_off_is_no_rival(study: optuna.Study, add: AddTrial) -> None:
+    add(-1000.0, user_attrs={"default": True, "failure": "the loss is not finite"})
+    add(0.1)
+    outcome = judged(study)
+    assert outcome.improvement is None
+    assert any("broke off" in sentence for sentence in remarks(outcome))
+
+
+def test_the_first_of_several_metrics_does_not_judge_alone() -> None:
+    study = optuna.create_study(directions=["maximize", "minimize"])
+    for values in ([1.0, 0.40], [0.99, 0.02]):  # neither is better in both
+        study.add_trial(create_trial(values=values))
+    said = remarks(judged(study, "sharpe", "max_drawdown"))
+    assert "No trial beat the default config in sharpe; on the front stand 1 more, better in other metrics." in said
+
+
+@pytest.mark.parametrize(
+    ("spec", "start"),
+    [
+        ({"inherited": {"values": {}}}, "inherited config"),
+        ({"start": {"a": 1}}, "start config"),
+        ({}, "default config"),
+    ],
+)
+def test_what_trial_0_ran_is_named(study: optuna.Study, add: AddTrial, spec: dict[str, Any], start: str) -> None:
+    study.set_user_attr("spec", spec)
+    add(0.1)
+    add(0.1)
+    assert judged(study).start == start
+    assert f"No trial beat the {start}: keep it." in remarks(judged(study))
+
+
 def test_a_trial_that_breaks_a_constraint_is_best_only_if_all_do(study: optuna.Study, add: AddTrial) -> None:
     add(0.9, constraints={"min_trades": 3.0})
     only = judged(study)

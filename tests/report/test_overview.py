@@ -195,6 +195,9 @@ def test_top_parameters_come_from_the_insights(database: Path, monkeypatch: pyte
     (folder / "insights.json").write_text("{}")
     monkeypatch.setattr(facts_module, "load_insights", lambda _: insights)
     assert "top     d_model 0.70 (best 64), learning_rate 0.30 (best 0.001)" in shown(database, ["one"])
+    lucky = tuple(one.model_copy(update={"clear": one.name == "model.d_model"}) for one in shares)
+    monkeypatch.setattr(facts_module, "load_insights", lambda _: insights.model_copy(update={"importances": lucky}))
+    assert "top     d_model 0.70 (best 64)\n" in shown(database, ["one"])
     few = insights.model_copy(update={"importances": (), "importance_note": "Too few trials."})
     monkeypatch.setattr(facts_module, "load_insights", lambda _: few)
     assert "top     Too few trials." in shown(database, ["one"])
@@ -218,6 +221,20 @@ def test_json_for_scripts(database: Path, capsys: pytest.CaptureFixture[str]) ->
     assert (one["confirmation"], one["importances"], one["pareto_front"]) == (None, None, None)
     assert [study["ruler"] for study in (one, costly, failed)] == [1, 2, 1]
     assert failed["best_value"] is None
+
+
+def test_nothing_is_claimed_of_studies_that_fxai_did_not_make(tmp_path: Path) -> None:
+    path = tmp_path / "study.db"
+    with opened(url_of(path), create=True) as storage:
+        add_study(storage, "rosenbrock", [1.0, 5.0])
+        add_study(storage, "cnn", [0.1, 0.2])
+    both = read(path, "rosenbrock", "cnn")
+    assert len(by_ruler(both)) == 2
+    assert ruler_differences(*both) == ["FxAI made neither, and knows not what scored them"]
+    text = shown(path)
+    assert "default config" not in text.replace("default: the plain base config", "")
+    [row] = [line for line in text.splitlines() if line.startswith("rosenbrock  ")]
+    assert row.split()[1:4] == ["5", "–", "–"]
 
 
 def test_a_later_phase_is_held_against_the_default_that_its_ruler_knows(tmp_path: Path) -> None:

@@ -44,8 +44,8 @@ def test_best_params(finished: optuna.Study, spec: StudySpec, folder: Path) -> N
     assert best == load_best_params(folder / "best_params.json")
     assert best.params == {"training.learning_rate": 0.0005, "model.d_model": 128}
     assert (best.study, best.trial, best.metric, best.direction) == ("fx_ai_quick", 1, "mean_reward", "maximize")
-    assert (best.value, best.default_value, best.spec_hash) == (0.30, 0.10, spec.spec_hash)
-    assert best.improvement_over_default == pytest.approx(0.20)
+    assert (best.value, best.start_value, best.spec_hash) == (0.30, 0.10, spec.spec_hash)
+    assert best.improvement_over_start == pytest.approx(0.20)
     assert (best.completed_trials, best.feasible, best.pareto_front) == (2, True, None)
     assert "no evidence of an edge" in best.note
 

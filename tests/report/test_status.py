@@ -68,7 +68,10 @@ def test_a_finished_study(database: Path) -> None:
     assert one.next == f"poe optuna-confirm done{options(database)}"
     folder = database.parent / "results" / "done"
     folder.mkdir(parents=True)
-    (folder / "confirmation.json").write_text("{}")
+    path = folder / "confirmation.json"
+    path.write_text('{"study": "done", "trial": 0, "data_hash": "bars"}')  # of a trial that was the best once
+    assert stand(database)["done"].next == f"poe optuna-confirm done{options(database)}"
+    path.write_text('{"study": "done", "trial": 1, "data_hash": "bars"}')
     assert stand(database)["done"].next == f"poe optuna-best done{options(database)}"
 
 

@@ -22,7 +22,7 @@ from fxai.study.fingerprint import open_study
 from fxai.study.objective import Report, TrialRequest
 from fxai.study.spec import StudySpec
 from fxai.study.storage import open_storage
-from fxai.study.worker import Worker, WorkerSetup
+from fxai.study.worker import Worker, WorkerSetup, _one_line
 
 
 @dataclass
@@ -196,6 +196,12 @@ def test_an_exception_fails_the_trial_and_counts(tmp_path):
     assert run.go() == "budget"
     assert run.states == ["FAIL", "COMPLETE"]
     assert run.trials[0].user_attrs["error"] == "ZeroDivisionError: no luck"
+
+
+def test_a_password_in_an_error_is_not_stored():
+    told = _one_line(OSError("connection to postgresql://quant:hunter2@db/studies failed"))
+    assert told.startswith("OSError: connection to postgresql://quant:***")
+    assert "hunter2" not in told
 
 
 def test_without_catch_exceptions_the_first_failure_ends_the_study(tmp_path):

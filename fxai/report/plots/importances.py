@@ -23,7 +23,7 @@ def importances(subject: Subject) -> Drawn:
     return Drawn(
         name="param_importances",
         title="parameter importances",
-        reading="The longer a bar, the more of the differences between trials goes with this parameter: above 0.1 it "
+        reading="The longer a bar, the more of what the parameters explain goes with this one: above 0.1 it "
         "matters, between 0.05 and 0.1 a little, below 0.05 hardly. The thin line is how far it would move with other "
         "trials of the same search; pale bars may be luck, however long.",
         figure=importance_figure(told) if told else None,

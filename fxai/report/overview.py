@@ -134,7 +134,7 @@ def _print_group(console: Console, group: Sequence[Facts], other_than: Facts | N
     phases = any(facts.phase is not None for facts in group)
     starts = any(facts.starts_elsewhere for facts in group)
     header = ["study", *(["phase"] if phases else []), *(["start"] if starts else []), "best", "default", "better by"]
-    header += ["trials", "pruned", "time"] if console.width >= _WIDE else []
+    header += ["trials", "pruned", "time"] if _is_wide(console, group) else []
     rows = []
     for facts in group:
         phase = [] if not phases else [NOTHING if facts.phase is None else str(facts.phase)]
@@ -149,6 +149,11 @@ def _print_group(console: Console, group: Sequence[Facts], other_than: Facts | N
         console.print(Text("start: its trial 0; a later phase's is what it inherited. default: the plain base config."))
 
 
+def _is_wide(console: Console, group: Sequence[Facts]) -> bool:
+    """Whether the table has room for what each study spent."""
+    return console.width >= _WIDE + (10 if any(facts.starts_elsewhere for facts in group) else 0)
+
+
 def _spent(facts: Facts) -> list[str]:
     """Trials, the share that was pruned, and the time in which any ran."""
     pruned = NOTHING if facts.pruning_rate is None else f"{100 * facts.pruning_rate:.0f}%"
@@ -161,7 +166,7 @@ def _print_study(console: Console, facts: Facts, group: Sequence[Facts]) -> None
     console.print()
     console.print(Text(clean(facts.name), style="bold"))
     told = [("better", _improvement(facts, default_of(facts, group))), *_top(facts), *_metrics(facts)]
-    if console.width < _WIDE:
+    if not _is_wide(console, group):
         trials, pruned, time = _spent(facts)
         told.append(("trials", f"{trials}, {pruned} pruned, {time}"))
     if len(facts.outcome.directions) > 1:

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -47,18 +48,19 @@ def url_of(path: Path) -> str:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """An empty database; PostgreSQL's is named by FXAI_TEST_POSTGRESQL, and its studies are deleted after the test."""
+    """An empty database; PostgreSQL's is made for the test on the server that FXAI_TEST_POSTGRESQL names."""
     if request.param == "sqlite":
         yield url_of(tmp_path / "study.db")
         return
-    pytest.importorskip("psycopg")
-    named = os.environ.get("FXAI_TEST_POSTGRESQL")
-    if not named:
-        pytest.skip("FXAI_TEST_POSTGRESQL names no database")
-    yield named
-    with opened(named) as storage:
-        for study in storage.get_all_studies():
-            storage.delete_study(study._study_id)
+    psycopg = pytest.importorskip("psycopg")
+    server = os.environ.get("FXAI_TEST_POSTGRESQL")
+    if not server:
+        pytest.skip("FXAI_TEST_POSTGRESQL names no server")
+    name = f"fxai_test_{uuid.uuid4().hex}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        yield f"{server.rpartition('/')[0]}/{name}"
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def fill(storage: RDBStorage) -> None:

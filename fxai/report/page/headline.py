@@ -62,9 +62,8 @@ def _beside(told: Told) -> str:
     default, gain = told.outcome.default_value, told.outcome.improvement
     if default is None or gain is None:
         return f"; the {told.outcome.start} gave no value to compare with"
-    return (
-        f"; the {told.outcome.start} has {number(default)} ({number(abs(gain))} {'better' if gain >= 0 else 'worse'})"
-    )
+    side = "better" if gain >= 0 else "worse"
+    return f", {number(abs(gain))} {side} than the {told.outcome.start} with {number(default)}"
 
 
 def confirmed(found: Confirmation) -> str:
@@ -72,15 +71,16 @@ def confirmed(found: Confirmation) -> str:
     gap = found.difference
     told = (
         f"Trained again on {count(len(found.seeds), 'fresh seed')}, trial {found.trial} has a mean {found.metric} of "
-        f"{number(fmean(found.best))} and the default {number(fmean(found.default))}: an improvement of "
+        f"{number(fmean(found.best))} and the default {number(fmean(found.default))}: a difference of "
         f"{number(gap.mean)} (95% interval {number(gap.low)} to {number(gap.high)}), "
     )
     if gap.low > 0:
         told += "better beyond the luck of seeds."
     else:
         told += "worse beyond the luck of seeds." if gap.high < 0 else "which may be the luck of seeds."
-    idle = [f"{who} with {found.idle(who)}" for who in ("best", "default") if found.idle(who)]
-    return told + (f" Hardly a trade: {' and '.join(idle)} of these seeds." if idle else "")
+    names = {"best": f"trial {found.trial}", "default": "the default"}
+    idle = [f"{name} with {found.idle(who)}" for who, name in names.items() if found.idle(who)]
+    return told + (f" Hardly a trade is made by {' and by '.join(idle)} of these seeds." if idle else "")
 
 
 def _figures(told: Told) -> list[tuple[str, str]]:

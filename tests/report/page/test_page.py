@@ -65,8 +65,8 @@ def told(study, add, spec, tmp_path):
 def test_the_headline_sets_the_best_beside_the_default(told):
     body = body_of(*told)
     assert (
-        "The best of 2 completed trials, trial 1, has mean_reward 1.5 on validation data; the default config has 1 "
-        "(0.5 better)." in body
+        "The best of 2 completed trials, trial 1, has mean_reward 1.5 on validation data, 0.5 better than the "
+        "default config with 1." in body
     )
     assert "this is no evidence of an edge" in body
     assert "<th>best (trial 1)</th><th>default (trial 0)</th><th>do nothing</th>" in body
@@ -155,10 +155,10 @@ def test_fresh_seeds_are_told_as_far_as_they_go(told, low, high, verdict):
     body = body_of(study, spec, folder)
     # means of 1.4 and 1.6, and of 1.0 and 1.2
     assert (
-        "Trained again on 2 fresh seeds, trial 1 has a mean mean_reward of 1.5 and the default 1.1: an improvement of "
+        "Trained again on 2 fresh seeds, trial 1 has a mean mean_reward of 1.5 and the default 1.1: a difference of "
         f"0.4 (95% interval {low} to {high}), {verdict}" in body
     )
-    assert "Hardly a trade: best with 1 and default with 1 of these seeds." in body
+    assert "Hardly a trade is made by trial 1 with 1 and by the default with 1 of these seeds." in body
     assert "<td>mean_reward ↑</td><td>1.5 (1.4 to 1.6)</td><td>1.1 (1 to 1.2)</td>" in body
     assert "Seeds: 11, 12." in body
 

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import optuna
 
-from fxai.report.importance import measure
+from fxai.report.insights.importance import measure
+from fxai.report.insights.sample import sample_of
 from fxai.report.outcome import outcome_of
-from fxai.report.sample import sample_of
 from fxai.study.space import Parameter, suggest
 
 Value = Callable[[Mapping[str, Any]], float]

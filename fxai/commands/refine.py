@@ -13,10 +13,10 @@ from fxai.config.load import find_base
 from fxai.errors import ConfigError, InputError
 from fxai.files import write_text_atomic
 from fxai.report.insights import insights_of
+from fxai.report.insights.refine import Plan, plan_of
+from fxai.report.insights.refined_spec import FIRST_LINE, refined_name, refined_text
+from fxai.report.insights.sample import sample_of
 from fxai.report.outcome import outcome_of
-from fxai.report.refine import Plan, plan_of
-from fxai.report.refined_spec import FIRST_LINE, refined_name, refined_text
-from fxai.report.sample import sample_of
 from fxai.report.talk import say
 from fxai.report.text import count
 from fxai.study.names import checked_name

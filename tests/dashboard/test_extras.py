@@ -42,7 +42,7 @@ def test_pictures_and_tables_are_drawn_from_the_files(served):
     headers, svg = served.get(f"/artifacts/1/{trial}/learning_curve.svg")
     assert headers["Content-Type"].startswith("image/svg+xml")
     assert b"mean_reward at each evaluation" in svg
-    assert b"default config" in svg
+    assert b"trial 0" in svg
     assert served.get(f"/artifacts/1/{trial}/equity.csv")[1].startswith(b"bar,mean,low,high\n0,1,1,1\n")
     table = served.get(f"/artifacts/1/{trial}/config.csv")[1].decode()
     assert table == "setting,trial,base,differs\ntraining.learning_rate,0.001,,\ntraining.gamma,0.9,,\n"

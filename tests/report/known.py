@@ -12,8 +12,8 @@ import optuna
 from optuna.trial import TrialState, create_trial
 
 from fxai import yaml_strict
+from fxai.report.insights.sample import Sample, sample_of
 from fxai.report.outcome import Outcome, outcome_of
-from fxai.report.sample import Sample, sample_of
 from fxai.study.space import Parameter, distributions, is_active, suggest
 from fxai.study.spec import StudySpec, load_specs
 

@@ -7,8 +7,8 @@ import optuna
 import pytest
 from optuna.trial import create_trial
 
+from fxai.report.insights.sample import BLOCK, blocks, centred, position, sample_of, shuffled, value_at
 from fxai.report.outcome import outcome_of
-from fxai.report.sample import BLOCK, blocks, centred, position, sample_of, shuffled, value_at
 from fxai.study.space import Parameter
 
 RATE = Parameter(name="training.learning_rate", type="float_log", low=0.0001, high=0.01)

@@ -16,12 +16,12 @@ import numpy as np
 from optuna.trial import FrozenTrial
 
 from fxai.errors import InputError
-from fxai.report.chance import less
-from fxai.report.findings import FEWEST
 from fxai.report.insights import Importance, Insights
+from fxai.report.insights.chance import less
+from fxai.report.insights.findings import FEWEST
+from fxai.report.insights.ranges import GOOD, edge_of, good_positions, widened
+from fxai.report.insights.sample import Sample, position, value_at
 from fxai.report.outcome import Outcome
-from fxai.report.ranges import GOOD, edge_of, good_positions, widened
-from fxai.report.sample import Sample, position, value_at
 from fxai.report.text import number
 from fxai.study.space import Choice, Parameter, among, is_active
 from fxai.study.spec import StudySpec

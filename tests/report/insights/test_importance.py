@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from report.known import asked, drawn, seen, spec_of
 
-from fxai.report.findings import importances_of
-from fxai.report.importance import beyond_luck, measure
+from fxai.report.insights.findings import importances_of
+from fxai.report.insights.importance import beyond_luck, measure
 from fxai.study.spec import StudySpec
 
 

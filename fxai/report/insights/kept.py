@@ -115,10 +115,10 @@ def insights_of(study: optuna.Study, spec: StudySpec, folder: Path | None = None
         spec: its spec.
         folder: the study's results folder, whose insights.json is taken if it is of this state of the study.
     """
-    from fxai.report.findings import findings_of, importances_of
+    from fxai.report.insights.findings import findings_of, importances_of
+    from fxai.report.insights.sample import sample_of
+    from fxai.report.insights.steps import next_steps
     from fxai.report.outcome import outcome_of
-    from fxai.report.sample import sample_of
-    from fxai.report.steps import next_steps
 
     outcome = outcome_of(study, spec.metric_names)
     best = None if outcome.best is None else outcome.best.number

@@ -14,9 +14,9 @@ from report.known import PARAMETERS, add, drawn, seen, spec_of
 
 from fxai.errors import InputError
 from fxai.report.insights import insights_of
-from fxai.report.ranges import widened
-from fxai.report.refine import Plan, plan_of
-from fxai.report.refined_spec import refined_name
+from fxai.report.insights.ranges import widened
+from fxai.report.insights.refine import Plan, plan_of
+from fxai.report.insights.refined_spec import refined_name
 from fxai.study.space import Parameter
 from fxai.study.spec import StudySpec
 

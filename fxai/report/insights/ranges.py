@@ -13,10 +13,10 @@ import numpy as np
 from fxai.config.load import field_fault
 from fxai.config.trial import TrialConfig
 from fxai.errors import ConfigError
-from fxai.report.chance import apart
 from fxai.report.insights import Finding, Importance
+from fxai.report.insights.chance import apart
+from fxai.report.insights.sample import Floats, Sample, position, value_at
 from fxai.report.outcome import Outcome
-from fxai.report.sample import Floats, Sample, position, value_at
 from fxai.report.text import count, number
 from fxai.study.space import Parameter, apply
 from fxai.study.spec import StudySpec

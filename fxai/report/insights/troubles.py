@@ -10,12 +10,12 @@ from collections.abc import Sequence
 import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
-from fxai.report.chance import apart, less
 from fxai.report.insights import Finding
+from fxai.report.insights.chance import apart, less
+from fxai.report.insights.ranges import FEWEST_GOOD
+from fxai.report.insights.sample import Floats, Sample, position, value_at
+from fxai.report.insights.selection import FEWEST, Selection
 from fxai.report.outcome import Outcome, duration_s
-from fxai.report.ranges import FEWEST_GOOD
-from fxai.report.sample import Floats, Sample, position, value_at
-from fxai.report.selection import FEWEST, Selection
 from fxai.report.text import clean, count, duration, number
 from fxai.study.space import Parameter
 from fxai.study.spec import StudySpec

@@ -8,7 +8,7 @@ import pytest
 from report.known import add, drawn, seen, spec_of
 from scipy import stats
 
-from fxai.report.chance import apart, less, lucky_gain, rank_correlation, spread_of
+from fxai.report.insights.chance import apart, less, lucky_gain, rank_correlation, spread_of
 
 
 @pytest.mark.parametrize("ties", [False, True], ids=["no_ties", "ties"])

@@ -12,8 +12,8 @@ from typing import Any
 from fxai import yaml_strict
 from fxai.config.load import find_base, flat, validate
 from fxai.report.insights import Insights
+from fxai.report.insights.refine import Plan
 from fxai.report.outcome import Outcome, first_value
-from fxai.report.refine import Plan
 from fxai.report.text import clean, count, number
 from fxai.secrets import has_password, redact_url
 from fxai.study.names import name_fault

@@ -9,15 +9,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fxai.report.chance import Spread, less, lucky_gain, spread_of
-from fxai.report.importance import Measured, measure
 from fxai.report.insights import Finding, Importance, band
+from fxai.report.insights.chance import Spread, less, lucky_gain, spread_of
+from fxai.report.insights.importance import Measured, measure
+from fxai.report.insights.ranges import range_findings
+from fxai.report.insights.sample import Sample
+from fxai.report.insights.selection import Selection, selection_of
+from fxai.report.insights.troubles import trouble_findings
 from fxai.report.outcome import Outcome
-from fxai.report.ranges import range_findings
-from fxai.report.sample import Sample
-from fxai.report.selection import Selection, selection_of
 from fxai.report.text import count, number
-from fxai.report.troubles import trouble_findings
 from fxai.study.spec import StudySpec
 
 FEWEST = 10

@@ -12,8 +12,8 @@ from optuna.trial import TrialState, create_trial
 from report.known import spec_of
 
 from fxai.report.insights import insights_of
+from fxai.report.insights.selection import lost_variance, over_all, selection_of
 from fxai.report.outcome import outcome_of
-from fxai.report.selection import lost_variance, over_all, selection_of
 from fxai.study.space import distributions
 from fxai.study.spec import StudySpec
 

@@ -1,6 +1,6 @@
 """What luck alone gives: the spread of trials that are alike, the best of many equal ones, two groups that differ.
 
-Shapes: as in `fxai.report.sample`. Values are losses, less is better.
+Shapes: as in `fxai.report.insights.sample`. Values are losses, less is better.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from fxai.report.sample import Floats, Sample
+from fxai.report.insights.sample import Floats, Sample
 
 FEWEST = 8
 """Trials from which a spread is estimated."""

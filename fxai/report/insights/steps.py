@@ -8,8 +8,8 @@ from pathlib import Path
 
 from fxai import defaults
 from fxai.report.insights import Finding, Importance
+from fxai.report.insights.refine import may_freeze
 from fxai.report.outcome import Outcome
-from fxai.report.refine import may_freeze
 from fxai.secrets import redact_url
 from fxai.study.spec import StudySpec
 

@@ -6,7 +6,7 @@ A sampler that has found a good corner tries little else there; the average over
 default (PED-ANOVA, how the best trials lie among all) does not: docs/decisions.md has the comparison. Results enter by
 rank, so that trainings that broke off weigh no more than other bad ones.
 
-Shapes: as in `fxai.report.sample`; K choices or terms of a parameter, L leaves of a tree.
+Shapes: as in `fxai.report.insights.sample`; K choices or terms of a parameter, L leaves of a tree.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from fxai.report.sample import Floats, Sample, centred, shuffled
+from fxai.report.insights.sample import Floats, Sample, centred, shuffled
 from fxai.study.space import Parameter
 
 BAGS = 12
@@ -103,7 +103,7 @@ def beyond_luck(sample: Sample) -> NDArray[np.bool_]:
 
     The strongest parameter is tested first, then the next beside it, until one is not beyond luck: two parameters that
     the sampler moved together are not both credited with what one of them did. Comparisons are within blocks of
-    neighbouring trials, which were sampled alike (`fxai.report.sample.BLOCK`). The largest of all parameters'
+    neighbouring trials, which were sampled alike (`fxai.report.insights.sample.BLOCK`). The largest of all parameters'
     statistics keeps the chance of any false claim at LUCK (Westfall and Young, 1993).
     """
     sample = sample.thinned(MOST_TESTED)

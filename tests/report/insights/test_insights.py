@@ -16,8 +16,8 @@ import pytest
 from optuna.trial import TrialState
 from report.known import PARAMETERS, add, asked, drawn, spec_of
 
-from fxai.report import findings as parts
 from fxai.report.insights import INSIGHTS, Finding, Insights, band, insights_of, lines, load_insights, write_insights
+from fxai.report.insights import findings as parts
 from fxai.study.spec import StudySpec
 
 MIDDLE = {

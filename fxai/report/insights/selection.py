@@ -15,7 +15,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from fxai.report.chance import rank_correlation
+from fxai.report.insights.chance import rank_correlation
 from fxai.report.outcome import Outcome
 
 FEWEST = 20

@@ -13,6 +13,7 @@ from fxai.commands.run import run_command, with_overrides
 from fxai.commands.transfer import Places, carry, finished, has_begun
 from fxai.errors import InputError
 from fxai.report.confirmation import print_confirmation
+from fxai.report.json_lines import JsonView
 from fxai.report.talk import say
 from fxai.report.terminal import make_console
 from fxai.report.text import done_of
@@ -98,7 +99,9 @@ def _close(order: list[Phase], where: Places, args: argparse.Namespace) -> int:
         results_dir = where.folder(last).parent
         quiet = args.quiet or args.json
         told = confirm_study(last.spec.study_name, where.url(last), results_dir, args.seeds, quiet=quiet, again=False)
-        if told is not None and not args.json:
+        if told is not None and args.json:
+            JsonView().write("confirmation", **told.model_dump(mode="json", exclude={"format", "metrics"}))
+        elif told is not None:
             print_confirmation(told, make_console())
     urls, folders = {where.url(phase) for phase in order}, {where.folder(phase).parent for phase in order}
     if args.json or len(urls) > 1 or len(folders) > 1:

@@ -10,7 +10,10 @@ trial_finished  trial, worker, state (complete, pruned, fail, requeued), value, 
 log             text
 summary         study, state (finished, timed_out, interrupted, failed), n_trials, finished, added, duration_s,
                 exit_code, error, folder, files [path], metric_names, directions,
-                best and default {trial, values, params, metrics} | null, front [trial], remarks [sentence]
+                best and start {trial, values, params, metrics} | null, start_name (what trial 0 ran), front [trial],
+                remarks [sentence]
+confirmation    study, trial, metric, direction, seeds, default and best [one per seed], difference {mean, low, high};
+                the last line of `chain --json`
 """
 
 from __future__ import annotations
@@ -106,7 +109,8 @@ def result_record(outcome: Outcome) -> dict[str, Any]:
         "metric_names": outcome.metric_names,
         "directions": outcome.directions,
         "best": best_record(outcome.best),
-        "default": best_record(outcome.default),
+        "start": best_record(outcome.default),
+        "start_name": outcome.start,
         "front": [trial.number for trial in outcome.front],
     }
 

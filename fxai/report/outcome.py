@@ -165,7 +165,7 @@ def _beside_the_default(outcome: Outcome) -> str:
     if outcome.improvement <= 0:
         return f"The best trial is no better than the {start}: keep that."
     if not is_feasible(outcome.default):
-        return f"The {start} breaks the study's constraints (evaluation.min_trades): it is no rival, only a mark."
+        return f"The {start} closes fewer trades than evaluation.min_trades asks for: to beat it means little."
     return ""
 
 

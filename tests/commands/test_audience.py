@@ -56,7 +56,7 @@ def test_a_script_reads_every_event_and_the_result_as_json(tmp_path: Path, env: 
     assert (summary["state"], summary["finished"], summary["added"], summary["exit_code"]) == ("finished", 3, 3, 0)
     ends = {line["trial"]: line["value"] for line in lines if line["event"] == "trial_finished"}
     assert summary["best"]["values"] == [max(ends.values())]
-    assert summary["default"]["trial"] == 0
+    assert summary["start"]["trial"] == 0
     assert all((tmp_path / path).exists() for path in summary["files"])
     assert "W&B is off" in done.stderr  # talk does not mix with data
 

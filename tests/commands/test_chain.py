@@ -122,6 +122,16 @@ def test_three_phases_a_confirmation_and_a_comparison(tmp_path, monkeypatch):
     assert all(len(read(tmp_path, name)[0].trials) == 3 for name in outcomes)
     assert again == out
 
+    # for scripts: one object a line, the confirmation last
+    code, text, err = ran(tmp_path, *options[:-1], "--json")
+    assert code == 0, err
+    last = json.loads(text.splitlines()[-1])
+    assert (last["event"], last["trial"], last["difference"]) == (
+        "confirmation",
+        told.trial,
+        told.difference.model_dump(mode="json"),
+    )
+
 
 def test_a_chain_that_was_stopped_goes_on_where_it_was(tmp_path):
     write_specs(tmp_path, objective="patient:objective")

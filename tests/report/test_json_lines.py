@@ -149,9 +149,9 @@ def test_the_result_holds_best_default_and_front(finished: optuna.Study) -> None
     assert told["best"]["trial"] == 1
     assert told["best"]["params"] == {"training.learning_rate": 0.0005, "model.d_model": 128}
     assert told["best"]["metrics"]["total_return"] == 0.0312
-    assert (told["default"]["trial"], told["default"]["values"], told["front"]) == (0, [0.10], [1])
+    assert (told["start"]["trial"], told["start"]["values"], told["front"]) == (0, [0.10], [1])
 
 
 def test_a_study_without_a_completed_trial_has_none_of_them() -> None:
     told = result_record(outcome_of(optuna.create_study(), ("mean_reward",)))
-    assert (told["best"], told["default"], told["front"]) == (None, None, [])
+    assert (told["best"], told["start"], told["front"]) == (None, None, [])

@@ -148,10 +148,14 @@ def _time_words(study: dict[str, Any]) -> str:
         return "not measured"
     whole, pruned = time["study_s"], time["study_with_pruning_s"]
     total = duration(whole) if whole == pruned else f"{duration(pruned)} with pruning, {duration(whole)} without"
-    return (
+    told = (
         f"about {total} (a trial {duration(time['mean_trial_s'])} on average, the default "
         f"{duration(time['default_trial_s'])}, the largest {duration(time['largest_trial_s'])})"
     )
+    longest = whole * time["largest_trial_s"] / time["mean_trial_s"]
+    if longest > 1.5 * whole:
+        told += f"; up to {duration(longest)} if the sampler finds the slowest settings to be the best"
+    return told
 
 
 def _table(parameters: list[dict[str, Any]]) -> list[str]:

@@ -36,11 +36,12 @@ from fxai.config.metrics import METRIC_NAMES
 from fxai.report.terminal import PlainView
 from fxai.study import space
 from fxai.study.fingerprint import open_study
-from fxai.study.launch import run_study
+from fxai.study.launch import Crew, run_study
 from fxai.study.objective import Report, TrialRequest
 from fxai.study.process import Mailbox
 from fxai.study.pruners import build_pruner
 from fxai.study.samplers import build_sampler
+from fxai.study.slots import Slot
 from fxai.study.spec import StudySpec, load_specs
 from fxai.study.storage import load_study, open_storage, opened
 from fxai.study.worker import Worker, WorkerSetup
@@ -112,7 +113,7 @@ class Ours:
         with_default = open_storage(spec.storage, create=True)
         study = open_study(with_default, spec, None)
         self._setup = WorkerSetup(
-            index=0,
+            slot=Slot(0),
             spec=spec,
             study_seed=int(study.user_attrs["seed"]),
             folder=folder / "results",
@@ -237,7 +238,8 @@ def whole_study(workers: int, n_trials: int) -> str:
         folder = Path(text)
         spec, view = make_spec(folder, n_trials), Listening()
         objective = "study_overhead:nothing"
-        outcome = run_study(spec, folder / "results", view, objective=objective, n_workers=workers)
+        crew = Crew(slots=tuple(Slot(i) for i in range(workers)))
+        outcome = run_study(spec, folder / "results", view, objective=objective, crew=crew)
         with opened(spec.storage, readonly=True) as storage:
             trials = load_study(storage, spec.study_name).get_trials()
         logs = "".join(path.read_text() for path in outcome.folder.glob("logs/*.log"))

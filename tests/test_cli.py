@@ -14,6 +14,7 @@ import yaml
 
 from fxai import cli
 from fxai.commands import run as commands
+from fxai.commands.ready import bars_needed
 from fxai.errors import InputError, StudyConflict
 from fxai.report import talk
 from fxai.study.budget import claim, requeue
@@ -317,12 +318,12 @@ def test_a_new_study_takes_the_next_free_name(spec_file):
 def test_bars_are_checked_for_the_warm_up_and_the_longest_episode(spec_file):
     text = spec_file.read_text()
     spec = load_specs(spec_file).studies[0]
-    assert commands.bars_needed(spec) == 128 + 256  # the defaults
+    assert bars_needed(spec) == 128 + 256  # the defaults
     longer = {"name": "env.max_episode_steps", "type": "categorical", "choices": [128, 256, 512]}
     data = yaml.safe_load(text)
     data["studies"][0]["parameters"].append(longer)
     spec_file.write_text(yaml.safe_dump(data))
-    assert commands.bars_needed(load_specs(spec_file).studies[0]) == 128 + 512
+    assert bars_needed(load_specs(spec_file).studies[0]) == 128 + 512
 
 
 def test_too_few_bars_end_the_run_before_the_study_exists(spec_file, monkeypatch, capsys):

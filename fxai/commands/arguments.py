@@ -36,6 +36,11 @@ def commands() -> dict[str, Entry]:
             run_options,
             "fxai.commands.run:run_command",
         ),
+        "parallel": Entry(
+            "Run or resume the parallel search, or another spec, with N workers.",
+            parallel_options,
+            "fxai.commands.run:run_command",
+        ),
         "study": Entry(
             "Run or resume a study by its name, found among the specs of config/optuna.",
             study_options,
@@ -117,18 +122,24 @@ def commands() -> dict[str, Entry]:
 def run_options(parser: Parser) -> None:
     """Options of `run`."""
     parser.add_argument("--spec", metavar="FILE", type=Path, required=True, help="study spec (YAML)")
-    parser.add_argument("--study-name", metavar="NAME", help="one study of the spec; or another name for its only one")
-    parser.add_argument("--new-study", action="store_true", help="run under the next free name: NAME-2, NAME-3, ...")
-    parser.add_argument("--without-transfer", action="store_true", help="run a phase without what it should inherit")
+    _which_options(parser)
     _override_options(parser)
+
+
+def parallel_options(parser: Parser) -> None:
+    """Options of `parallel`."""
+    parser.add_argument("n_jobs", metavar="N", type=_count, help="workers")
+    spec = Path("config/optuna/parallel_search.yaml")
+    parser.add_argument("--spec", metavar="FILE", type=Path, default=spec, help="study spec; default: %(default)s")
+    _which_options(parser)
+    _override_options(parser, n_jobs=False)
 
 
 def study_options(parser: Parser) -> None:
     """Options of `study`."""
     parser.add_argument("study", metavar="NAME", help="a study's name, or that of its spec file")
     _specs_option(parser)
-    parser.add_argument("--new-study", action="store_true", help="run under the next free name: NAME-2, NAME-3, ...")
-    parser.add_argument("--without-transfer", action="store_true", help="run a phase without what it should inherit")
+    _which_options(parser, named=False)
     _override_options(parser)
 
 
@@ -176,13 +187,27 @@ def confirm_options(parser: Parser) -> None:
     parser.add_argument("--quiet", action="store_true", help="print no progress")
 
 
-def _override_options(parser: Parser) -> None:
-    """What `run` and `chain` take in place of a spec's own."""
+def _which_options(parser: Parser, *, named: bool = True) -> None:
+    """Which study is run: the one of the spec, one beside it, or one that runs already."""
+    add = parser.add_argument
+    if named:
+        add("--study-name", metavar="NAME", help="one study of the spec; or another name for its only one")
+    add("--new-study", action="store_true", help="run under the next free name: NAME-2, NAME-3, ...")
+    add("--without-transfer", action="store_true", help="run a phase without what it should inherit")
+    add("--join", action="store_true", help="more workers for a study that runs in another terminal or on another host")
+
+
+def _override_options(parser: Parser, *, n_jobs: bool = True) -> None:
+    """What `run` and `chain` take in place of a spec's own, and who runs the trials."""
     parser.add_argument("--n-trials", metavar="N", type=_count, help="total budget of each study, over all its runs")
     parser.add_argument("--timeout", metavar="SECONDS", type=_seconds, help="start no trial after this long")
-    parser.add_argument(
-        "--n-jobs", metavar="N", type=_count, help="workers at once, one core each; default: the spec's"
-    )
+    if n_jobs:
+        parser.add_argument("--n-jobs", metavar="N", type=_count, help="workers at once; default: the spec's")
+    fully = "run as many workers as asked for, also where cores or GPUs are fewer"
+    parser.add_argument("--oversubscribe", action="store_true", help=fully)
+    where = "workers are processes of this machine, or actors of a Ray cluster; default: %(default)s"
+    parser.add_argument("--launcher", choices=("local", "ray"), default="local", help=where)
+    parser.add_argument("--ray-address", metavar="HOST:PORT", help="head of the Ray cluster; default: this machine's")
     parser.add_argument("--storage", metavar="URL", help="database in place of the spec's")
     parser.add_argument("--results-dir", metavar="DIR", type=Path, help="results folder in place of the spec's")
     output = parser.add_mutually_exclusive_group()

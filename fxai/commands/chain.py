@@ -8,8 +8,9 @@ from __future__ import annotations
 import argparse
 
 from fxai.commands.confirm import confirm_study
+from fxai.commands.overrides import with_overrides
 from fxai.commands.phases import Phase, phases_in, run_command_of, sources_of, typed_transfer
-from fxai.commands.run import run_command, with_overrides
+from fxai.commands.run import run_command
 from fxai.commands.transfer import Places, carry, finished, has_begun
 from fxai.errors import InputError
 from fxai.report.confirmation import print_confirmation
@@ -47,7 +48,8 @@ def chain_command(args: argparse.Namespace) -> int:
 
 def _run_args(phase: Phase, args: argparse.Namespace) -> argparse.Namespace:
     """The arguments of `run` for one phase: the overrides reach every phase."""
-    own = {"spec": phase.file.path, "study_name": phase.spec.study_name, "new_study": False, "without_transfer": False}
+    plain = {"new_study": False, "without_transfer": False, "join": False}
+    own = {"spec": phase.file.path, "study_name": phase.spec.study_name, **plain}
     return argparse.Namespace(**{**vars(args), **own})
 
 

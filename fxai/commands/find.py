@@ -8,6 +8,8 @@ from pathlib import Path
 from fxai import yaml_strict
 from fxai.config.load import suggest
 from fxai.errors import ConfigError, InputError
+from fxai.study.names import checked_name
+from fxai.study.spec import SpecFile, StudySpec
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -65,3 +67,16 @@ def _names(folder: Path) -> dict[str, set[Found]]:
             if isinstance(own, str):
                 names.setdefault(own, set()).add(Found(path, own))
     return names
+
+
+def chosen(specs: SpecFile, name: str | None) -> list[StudySpec]:
+    """All studies of the file; or the one of that name; or its only one, under that name."""
+    if name is None:
+        return list(specs.studies)
+    for spec in specs.studies:
+        if spec.study_name == name:
+            return [spec]
+    if len(specs.studies) > 1:
+        known = ", ".join(spec.study_name for spec in specs.studies)
+        raise InputError(f"no study of {specs.path} is called {name!r}", where="--study-name", hint=f"known: {known}")
+    return [specs.studies[0].model_copy(update={"study_name": checked_name(name, "--study-name")})]

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from fxai.commands.find import find_spec
+from fxai.commands.overrides import with_overrides
 from fxai.commands.phases import SPECS
-from fxai.commands.run import with_overrides
 from fxai.config.load import get_dotted
 from fxai.report.talk import say
 from fxai.report.text import clean, duration, number
 from fxai.study.forecast import forecast
 from fxai.study.objective import DEFAULT_OBJECTIVE
 from fxai.study.pruners import first_acting_step
-from fxai.study.slots import workers_of
+from fxai.study.slots import slots_of
 from fxai.study.spec import StudySpec, load_specs
 
 START_S = 6.0
@@ -68,7 +68,8 @@ def lint_command(args: argparse.Namespace) -> int:
 
 def _study(spec: StudySpec, *, calibrated: bool) -> dict[str, Any]:
     """What is said of a study, as plain data."""
-    cost, (workers, note) = forecast(spec), workers_of(spec)
+    cost, (slots, note) = forecast(spec), slots_of(spec)
+    workers = len(slots)
     told: dict[str, Any] = {
         "study": spec.study_name,
         "metrics": dict(zip(spec.metric_names, spec.directions, strict=True)),

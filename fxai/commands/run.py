@@ -6,19 +6,17 @@ import argparse
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from fxai import yaml_strict
 from fxai.commands.audience import Audience
+from fxai.commands.crews import crew_of
+from fxai.commands.find import chosen
+from fxai.commands.join import join_command
+from fxai.commands.overrides import with_overrides
 from fxai.commands.phases import places, typed_transfer_of
-from fxai.config.load import get_dotted, set_dotted, validate
-from fxai.errors import FxaiError, InputError, StudyConflict
+from fxai.commands.ready import bars_of, data_hash_of, ready_market
+from fxai.errors import FxaiError, StudyConflict
 from fxai.report.talk import say
-from fxai.study.names import checked_name
-from fxai.study.pruners import never_fires
-from fxai.study.slots import workers_of
-from fxai.study.space import Parameter
-from fxai.study.space_checks import check_space
 from fxai.study.spec import SpecFile, StudySpec, load_specs
 from fxai.study.transfer import check_bars, inherited_by
 
@@ -33,8 +31,10 @@ def run_command(args: argparse.Namespace) -> int:
     specs = load_specs(args.spec)
     for warning in specs.warnings:
         say(f"warning: {warning}")
+    if args.join:
+        return join_command(specs, args)
     audience = Audience(specs, args)
-    for spec in _chosen(specs, args.study_name):
+    for spec in chosen(specs, args.study_name):
         code = _run_one(specs, _inheriting(specs, with_overrides(spec, args), args), args, audience)
         if code:
             return code
@@ -42,36 +42,18 @@ def run_command(args: argparse.Namespace) -> int:
 
 
 def _run_one(specs: SpecFile, spec: StudySpec, args: argparse.Namespace, audience: Audience) -> int:
-    from fxai.market.data import load_market
     from fxai.study.launch import run_study
 
     if args.new_study:
         spec = _under_free_name(spec)
-    market = None
-    notes: list[str] = []
-    if spec.base.env.gym_id is not None:
-        _check_gym(spec.base.env.gym_id)
-    else:
-        market = load_market(spec.base.bars, min_bars=bars_needed(spec))
-        for execution in _values(spec, "env.execution"):
-            market.check_execution(execution)
-        notes += market.notes
-        if market.derived:
-            notes.append(f"crosses of two quoted rates: {', '.join(market.derived)}")
-    _check_device(spec.base.training.device)
-    _check_plugins(spec)
-    n_workers, fewer = workers_of(spec)
-    notes += [fewer] if fewer is not None else []
-    for note in notes if not args.quiet else ():
-        say(f"note: {note}")
+    market = ready_market(spec, quiet=args.quiet)
     started = time.monotonic()
     results_dir = args.results_dir or specs.results_dir
-    data_hash, contents = (None, None) if market is None else (market.data_hash, market.contents)
-    check_bars(spec, data_hash)
-    with audience.hears_errors(spec, results_dir / spec.study_name):
+    check_bars(spec, data_hash_of(market))
+    with crew_of(spec, args) as crew, audience.hears_errors(spec, results_dir / spec.study_name):
         try:
             view = audience.view(spec, results_dir / spec.study_name)
-            outcome = run_study(spec, results_dir, view, data_hash=data_hash, contents=contents, n_workers=n_workers)
+            outcome = run_study(spec, results_dir, view, **bars_of(market), crew=crew)
         except StudyConflict:
             raise
         except FxaiError:
@@ -149,19 +131,6 @@ def _write_baselines(study: optuna.Study, spec: StudySpec, folder: Path, market:
     ]
 
 
-def _chosen(specs: SpecFile, name: str | None) -> list[StudySpec]:
-    """All studies of the file; or the one of that name; or its only one, under that name."""
-    if name is None:
-        return list(specs.studies)
-    for spec in specs.studies:
-        if spec.study_name == name:
-            return [spec]
-    if len(specs.studies) > 1:
-        known = ", ".join(spec.study_name for spec in specs.studies)
-        raise InputError(f"no study of {specs.path} is called {name!r}", where="--study-name", hint=f"known: {known}")
-    return [specs.studies[0].model_copy(update={"study_name": checked_name(name, "--study-name")})]
-
-
 def _inheriting(specs: SpecFile, spec: StudySpec, args: argparse.Namespace) -> StudySpec:
     """The study with what the transfer has left in its folder."""
     if args.without_transfer or not spec.inherits:
@@ -177,31 +146,6 @@ def _inheriting(specs: SpecFile, spec: StudySpec, args: argparse.Namespace) -> S
     )
 
 
-def with_overrides(spec: StudySpec, args: argparse.Namespace) -> StudySpec:
-    """The study with what the command line says otherwise.
-
-    Raises:
-        InputError, ConfigError: an override that cannot be, or does not go with the rest.
-    """
-    changes = {key: getattr(args, key, None) for key in ("n_trials", "timeout", "storage", "n_jobs")}
-    spec = spec.model_copy(update={key: value for key, value in changes.items() if value is not None})
-    if not args.set:
-        return spec
-    ruler, named = spec.ruler.model_dump(mode="json"), []
-    for assignment in args.set:
-        key, equals, text = assignment.partition("=")
-        if not equals:
-            raise InputError(f"{assignment!r} is not KEY=VALUE", where="--set")
-        named.append(key.strip())
-        ruler = set_dotted(ruler, key.strip(), yaml_strict.loads(f"value: {text}", f"--set {key}").data["value"])
-    # what is set by hand comes before what the spec fixes
-    spec = spec.on_ruler(validate(ruler, where=lambda _: "--set"), free=named)
-    check_space(spec.base, spec.parameters, spec.metric_names, where=lambda _: "--set", place=())
-    if useless := never_fires(spec.pruner, spec.base.training):  # refused in a spec; short trial runs are meant so
-        say(f"warning: --set: pruner: {spec.pruner.type} can never stop a trial: {useless}")
-    return spec
-
-
 def _under_free_name(spec: StudySpec) -> StudySpec:
     from fxai.study.fingerprint import free_name
     from fxai.study.storage import opened, study_names
@@ -210,48 +154,3 @@ def _under_free_name(spec: StudySpec) -> StudySpec:
         if spec.study_name not in study_names(storage):
             return spec
         return spec.model_copy(update={"study_name": free_name(storage, spec.study_name)})
-
-
-def bars_needed(spec: StudySpec) -> int:
-    """Bars that a part of the market needs for any trial: the warm-up and the longest episode."""
-    episode = max(spec.base.env.max_episode_steps, spec.ruler.env.max_episode_steps)
-    for parameter in spec.parameters:
-        if parameter.name == "env.max_episode_steps":
-            episode = max(episode, _largest(parameter))
-    return spec.ruler.evaluation.warmup_bars + episode
-
-
-def _values(spec: StudySpec, name: str) -> tuple[Any, ...]:
-    """Every value that a setting may take in a study: what it is searched over, else the base's."""
-    for parameter in spec.parameters:
-        if parameter.name == name and parameter.choices is not None:
-            return parameter.choices
-    return (get_dotted(spec.base, name), get_dotted(spec.ruler, name))
-
-
-def _check_gym(gym_id: str) -> None:
-    """Refuse an environment that cannot be made before anything is written."""
-    from fxai.env.external import make
-
-    make(gym_id).close()
-
-
-def _check_device(name: str) -> None:
-    """Refuse a GPU that is not there before anything is written; torch is imported only when a GPU is named."""
-    if name.startswith("cuda"):
-        from fxai.agent.train import resolve_device
-
-        resolve_device(name)
-
-
-def _check_plugins(spec: StudySpec) -> None:
-    """Execute the user's reward terms once before trial 0; torch is imported only where there are any."""
-    if spec.base.env.reward.plugins:
-        from fxai.env.rewards import check_terms
-
-        check_terms(spec.base.env)
-
-
-def _largest(parameter: Parameter) -> int:
-    values = parameter.choices if parameter.choices is not None else (parameter.high,)
-    return max(int(value) for value in values if value is not None)

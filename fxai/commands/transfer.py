@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from fxai.commands.overrides import with_overrides
 from fxai.commands.phases import (
     Phase,
     phase_of,
@@ -16,7 +17,6 @@ from fxai.commands.phases import (
     sources_of,
     typed_transfer,
 )
-from fxai.commands.run import with_overrides
 from fxai.errors import ConfigError, InputError
 from fxai.files import ensure_writable_dir
 from fxai.report.outcome import is_feasible, outcome_of

@@ -209,7 +209,7 @@ def requeue(storage: RDBStorage, trial_id: int, reason: str, *, blame: bool) -> 
 
 
 def reclaim(
-    storage: RDBStorage, study_id: int, gone: Mapping[Owner | None, str] | None = None, *, blame: bool = True
+    storage: RDBStorage, study_id: int, gone: Mapping[Owner, str] | None = None, *, blame: bool = True
 ) -> list[Requeued]:
     """Take back the trials whose worker is gone: dead on this host, or without a beat for the grace period.
 
@@ -237,12 +237,12 @@ def set_trial_attrs(storage: RDBStorage, trial_id: int, attrs: dict[str, Any]) -
         rows.add(connection, trial_id, rows.Changes(user_attrs=attrs))
 
 
-def _orphans(storage: RDBStorage, study_id: int, gone: Mapping[Owner | None, str]) -> list[tuple[int, str]]:
+def _orphans(storage: RDBStorage, study_id: int, gone: Mapping[Owner, str]) -> list[tuple[int, str]]:
     found = []
     with reading(storage) as connection:
         for row in connection.execute(_RUNNING, {"study_id": study_id}):
             owner = Owner.from_dict(None if row.value_json is None else json.loads(row.value_json))
-            if owner in gone:
+            if owner is not None and owner in gone:
                 found.append((int(row.trial_id), gone[owner]))
             elif owner is not None and owner.is_known_dead():
                 found.append((int(row.trial_id), f"{owner} died"))

@@ -25,7 +25,7 @@ import fxai
 from fxai.config.data import FILE_OPTIONS
 from fxai.config.load import flat
 from fxai.env.plugins import content_hash
-from fxai.errors import StudyConflict
+from fxai.errors import InputError, StudyConflict
 from fxai.secrets import redact_url
 from fxai.study import space
 from fxai.study.objective import DEFAULT_OBJECTIVE, source_of
@@ -79,6 +79,22 @@ def open_study(
         study.enqueue_trial(defaults, user_attrs={"default": True})
     for values in spec.enqueue:
         study.enqueue_trial(values, skip_if_exists=True)
+    return study
+
+
+def open_to_join(
+    storage: RDBStorage, spec: StudySpec, data_hash: str | None, contents: Mapping[str, str] | None = None
+) -> optuna.Study:
+    """Load the study of a spec for workers that help it; nothing of it is changed. Arguments as of `open_study`.
+
+    Raises:
+        InputError: there is no such study.
+        StudyConflict: it differs from what the spec says.
+    """
+    study = load_study(storage, spec.study_name)
+    _check_same(study, fingerprint(spec, data_hash), contents or {})
+    if "spec_fingerprint" not in study.user_attrs:
+        raise InputError(f"study {spec.study_name} is only being created", hint="try again in a moment")
     return study
 
 

@@ -6,7 +6,9 @@ the terminal's Ctrl-C.
 
 from __future__ import annotations
 
+import os
 import signal
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +20,14 @@ from optuna.trial import TrialState
 
 from fxai.files import ensure_writable_dir
 from fxai.study import budget
-from fxai.study.fingerprint import open_study
+from fxai.study.fingerprint import open_study, open_to_join
+from fxai.study.handle import Start
+from fxai.study.local import start_process
 from fxai.study.lock import held_by, study_lock
 from fxai.study.names import checked_name
 from fxai.study.owner import Owner
+from fxai.study.recorded import recorded_spec
+from fxai.study.slots import Slot
 from fxai.study.spec import StudySpec
 from fxai.study.storage import opened
 from fxai.study.supervisor import Supervisor
@@ -85,6 +91,17 @@ class RunOutcome:
         return 130 if self.signal == signal.SIGINT else 143
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crew:
+    """The workers of a run."""
+
+    slots: tuple[Slot, ...] = (Slot(0),)
+    """One place for each."""
+
+    start: Start = start_process
+    """What starts one."""
+
+
 def run_study(
     spec: StudySpec,
     results_dir: Path,
@@ -93,7 +110,7 @@ def run_study(
     objective: str | None = None,
     data_hash: str | None = None,
     contents: Mapping[str, str] | None = None,
-    n_workers: int = 1,
+    crew: Crew | None = None,
 ) -> RunOutcome:
     """Run the study of a spec until its budget is spent; a study that exists is resumed.
 
@@ -104,7 +121,7 @@ def run_study(
         objective: `module:function` in place of the spec's, imported by the workers alone.
         data_hash: of the bars, so that a resume on other bars is refused.
         contents: instrument → what its bars are, in a line, so that the refusal says which differ.
-        n_workers: processes that run trials.
+        crew: who runs the trials; one process of this machine if None.
 
     Raises:
         StudyConflict: the study exists with another meaning, or another process runs it.
@@ -112,35 +129,79 @@ def run_study(
         InputError: results folder, database or objective cannot be used.
         FxaiError: every worker dies before its first trial, or a trial failed and `catch_exceptions` is false.
     """
-    ensure_writable_dir(results_dir, allow_symlink=True)
-    folder = ensure_writable_dir(results_dir / checked_name(spec.study_name, "study_name"))
+    folder = _folder_of(spec, results_dir)
     with study_lock(folder), opened(spec.storage, create=True) as storage:
         study = open_study(storage, spec, data_hash, contents)
         _hold(study, folder)
-        before = budget.tally(storage, study._study_id).finished
-        setup = WorkerSetup(
-            index=0,
-            spec=spec,
-            study_seed=int(study.user_attrs["seed"]),
-            folder=folder,
-            objective=objective or spec.objective,
-        )
-        supervisor = Supervisor(setup, storage, study._study_id, view.handle, n_workers)
-        view.start(spec.study_name, spec.n_trials, before, _best(study), spec.directions[0], spec.metric_names[0])
-        view.handle({"kind": "study", "created": study.user_attrs.get("created"), "folder": str(folder)})
-        try:
-            supervisor.run()
-        finally:
-            view.close()
-        return _outcome(spec, folder, supervisor, before, storage, study)
+        outcome = _supervised(spec, folder, view, storage, study, objective, crew or Crew(), leads=True)
+        if not outcome.killed:
+            study.set_user_attr("orchestrator", None)
+        return outcome
 
 
-def _outcome(
-    spec: StudySpec, folder: Path, supervisor: Supervisor, before: int, storage: RDBStorage, study: optuna.Study
+def join_study(
+    spec: StudySpec,
+    results_dir: Path,
+    view: View,
+    *,
+    objective: str | None = None,
+    data_hash: str | None = None,
+    contents: Mapping[str, str] | None = None,
+    crew: Crew | None = None,
 ) -> RunOutcome:
+    """Help a study that somebody else leads, until nothing is left to start; arguments as of `run_study`.
+
+    What was decided at the study's start holds: budget, sampler, pruner, and what becomes of trials that fail.
+
+    Raises:
+        InputError: there is no such study, or this host cannot reach it as it should.
+        StudyConflict, StorageError, FxaiError: as `run_study`.
+    """
+    folder = _folder_of(spec, results_dir)
+    with opened(spec.storage) as storage:
+        study = open_to_join(storage, spec, data_hash, contents)
+        decided = recorded_spec(study, spec.storage)
+        spec = spec.model_copy(update={name: getattr(decided, name) for name in _DECIDED})
+        return _supervised(spec, folder, view, storage, study, objective, crew or Crew(), leads=False)
+
+
+_DECIDED = ("n_trials", "sampler", "pruner", "catch_exceptions", "stall_s")
+"""What whoever leads a study has said for all of its workers."""
+
+
+def _folder_of(spec: StudySpec, results_dir: Path) -> Path:
+    ensure_writable_dir(results_dir, allow_symlink=True)
+    return ensure_writable_dir(results_dir / checked_name(spec.study_name, "study_name"))
+
+
+def _supervised(
+    spec: StudySpec,
+    folder: Path,
+    view: View,
+    storage: RDBStorage,
+    study: optuna.Study,
+    objective: str | None,
+    crew: Crew,
+    *,
+    leads: bool,
+) -> RunOutcome:
+    before = budget.tally(storage, study._study_id).finished
+    setup = WorkerSetup(
+        slot=crew.slots[0],
+        spec=spec,
+        study_seed=int(study.user_attrs["seed"]),
+        folder=folder,
+        objective=objective or spec.objective,
+        crew="" if leads else f"{socket.gethostname()}-{os.getpid()}",
+    )
+    supervisor = Supervisor(setup, storage, study._study_id, view.handle, crew.start, crew.slots, leads)
+    view.start(spec.study_name, spec.n_trials, before, _best(study), spec.directions[0], spec.metric_names[0])
+    view.handle({"kind": "study", "created": study.user_attrs.get("created"), "folder": str(folder)})
+    try:
+        supervisor.run()
+    finally:
+        view.close()
     finished = before if supervisor.killed else budget.tally(storage, study._study_id).finished
-    if not supervisor.killed:
-        study.set_user_attr("orchestrator", None)
     return RunOutcome(
         study_name=spec.study_name,
         folder=folder,

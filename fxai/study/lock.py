@@ -41,7 +41,7 @@ def held_by(holder: Owner | None, folder: Path) -> StudyConflict:
     return StudyConflict(
         f"study {folder.name} is already being run by {holder or 'another process'}",
         where=str(folder),
-        hint="wait for it or stop it (Ctrl-C there), or run under another name with --study-name",
+        hint="help it with --join, wait for it, stop it (Ctrl-C there), or run under another name with --study-name",
     )
 
 

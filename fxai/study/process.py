@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from fxai.errors import FxaiError
+from fxai.study.owner import Owner
 from fxai.study.signals import STOP_SIGNALS, signal_pipe
 from fxai.study.worker import Worker, WorkerSetup
 
@@ -32,22 +33,37 @@ log = logging.getLogger("fxai.worker")
 def main(setup: WorkerSetup, connection: Connection) -> None:
     """Entry point of the process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's Ctrl-C is the parent's affair
-    _write_to(setup.log_path)
-    mailbox = Mailbox(connection, setup.index)
     with signal_pipe(STOP_SIGNALS) as signals:
-        listener = Listener(mailbox, signals)
-        try:
-            listener.worker = Worker(setup, mailbox.emit, listener.stop, listener.drain)
-            reason = listener.worker.run()
-            listener.released.set()
-            mailbox.emit({"kind": "bye", "reason": reason})
-        except FxaiError as error:
-            log.exception("the worker gives up")
-            mailbox.emit({"kind": "fatal", "error": error})
-            sys.exit(1)
-        finally:
-            listener.released.set()
-        sys.exit(listener.exit_code)
+        code = serve(setup, connection, signals)
+    sys.exit(code)
+
+
+def serve(setup: WorkerSetup, connection: Connection, signals: int | None = None) -> int:
+    """Run a worker in this process, which is its own; returns the exit code.
+
+    Args:
+        setup: what to run.
+        connection: to the parent.
+        signals: of `signal_pipe`; None where somebody else hears the process's signals.
+    """
+    _write_to(setup.log_path)
+    setup.slot.settle()
+    log.info("worker %s: process %d, %s", setup.name, os.getpid(), setup.slot)
+    mailbox = Mailbox(connection, setup.index)
+    mailbox.emit({"kind": "hello", "owner": Owner.current().as_dict()})
+    listener = Listener(mailbox, signals)
+    try:
+        listener.worker = Worker(setup, mailbox.emit, listener.stop, listener.drain)
+        reason = listener.worker.run()
+        listener.released.set()
+        mailbox.emit({"kind": "bye", "reason": reason})
+    except FxaiError as error:
+        log.exception("the worker gives up")
+        mailbox.emit({"kind": "fatal", "error": error})
+        return 1
+    finally:
+        listener.released.set()
+    return listener.exit_code
 
 
 class Mailbox:
@@ -70,7 +86,7 @@ class Mailbox:
 class Listener:
     """A thread that waits for the parent's word, its death, or a signal; a training deep in C code cannot delay it."""
 
-    def __init__(self, mailbox: Mailbox, signals: int) -> None:
+    def __init__(self, mailbox: Mailbox, signals: int | None) -> None:
         self.stop = threading.Event()
         self.drain = threading.Event()
         self.released = threading.Event()
@@ -82,8 +98,9 @@ class Listener:
         threading.Thread(target=self._run, name="listen", daemon=True).start()
 
     def _run(self) -> None:
+        ends = [end for end in (self._mailbox.connection, self._signals) if end is not None]
         while not self.stop.is_set():
-            for ready in wait([self._mailbox.connection, self._signals]):
+            for ready in wait(ends):
                 if ready is self._mailbox.connection:
                     self._hear()
                 elif not self._see():
@@ -104,6 +121,7 @@ class Listener:
 
     def _see(self) -> bool:
         """Take a signal; False when the main thread is done."""
+        assert self._signals is not None
         number = os.read(self._signals, 1)
         if number in (b"", b"\0"):
             return False
@@ -132,4 +150,3 @@ def _write_to(path: Path) -> None:
     os.close(handle)
     faulthandler.enable()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    log.info("worker process %d starts", os.getpid())

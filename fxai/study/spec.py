@@ -27,7 +27,7 @@ from fxai.study.space import Parameter
 from fxai.study.space import defaults as space_defaults
 from fxai.study.space_checks import check_fixed, check_space
 from fxai.study.starts import check_starts
-from fxai.study.study import Direction
+from fxai.study.study import STALL_S, Direction
 from fxai.study.study import StudySpec as StudySpec
 from fxai.yaml_strict import Document, Place
 
@@ -55,6 +55,7 @@ class _StudyKeys(Settings):
     parameters: Annotated[tuple[Parameter, ...], BeforeValidator(as_tuple), AfterValidator(_not_empty)]
     n_trials: Count
     timeout: Positive | None = None
+    stall_s: Positive | None = STALL_S
     n_jobs: Count | None = None
     catch_exceptions: bool = True
     training_config: dict[str, Any] = Field(default_factory=dict)
@@ -191,6 +192,7 @@ class _Reader:
             parameters=keys.parameters,
             n_trials=keys.n_trials,
             timeout=keys.timeout,
+            stall_s=_stall_s(keys),
             n_jobs=keys.n_jobs or self.file.max_concurrent_trials or 1,
             gpu_per_trial=self.file.gpu_per_trial,
             catch_exceptions=keys.catch_exceptions,
@@ -324,6 +326,11 @@ class _Reader:
         training = base.training.model_copy(update={"total_updates": int(longest)})
         self.notes += check_schedule(spec, training, keys.n_trials, where=where, place=place)
         return spec
+
+
+def _stall_s(keys: _StudyKeys) -> float | None:
+    """A function of the user's own may report nothing before its end: its silence says nothing unless the spec does."""
+    return keys.stall_s if keys.objective == DEFAULT_OBJECTIVE or "stall_s" in keys.model_fields_set else None
 
 
 def _storage_fault(url: str) -> str | None:

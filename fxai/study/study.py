@@ -21,6 +21,9 @@ from fxai.study.space import Parameter, apply
 
 Direction = Literal["maximize", "minimize"]
 
+STALL_S = 1800.0
+"""Longer than any update, with the reading of the bars before the first one."""
+
 
 class StudySpec(Settings):
     """One study, checked: its space fits its base config and its pruner can act."""
@@ -59,6 +62,8 @@ class StudySpec(Settings):
     """Total budget of the study."""
     timeout: float | None
     """Seconds."""
+    stall_s: float | None = STALL_S
+    """Seconds without an update after which a worker is taken to hang, and killed; None: never."""
     n_jobs: int
     gpu_per_trial: float | None
     """Share of a GPU that one worker takes."""

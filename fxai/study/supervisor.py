@@ -9,10 +9,8 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +18,11 @@ from optuna.storages import RDBStorage
 
 from fxai.errors import FxaiError
 from fxai.study import budget
+from fxai.study.handle import Handle, Start
 from fxai.study.owner import Owner
-from fxai.study.process import EXIT_GRACE_S, STOP_GRACE_S, main
-from fxai.study.signals import STOP_SIGNALS, interrupt_blocked, signal_pipe
+from fxai.study.process import EXIT_GRACE_S, STOP_GRACE_S
+from fxai.study.signals import STOP_SIGNALS, signal_pipe
+from fxai.study.slots import Slot
 from fxai.study.worker import INTERRUPTED, WorkerSetup
 
 TICK_S = 1.0
@@ -39,55 +39,39 @@ MAX_QUICK_DEATHS = 3
 
 LOG_TAIL = 20
 
-Handle = Callable[[dict[str, Any]], None]
+AWAY_S = 10.0
+"""A loop that comes round so late was suspended, and its workers were too: nobody hangs for that."""
 
-
-@dataclass(slots=True)
-class _Worker:
-    """One process and what is known of it."""
-
-    setup: WorkerSetup
-    process: SpawnProcess
-    connection: Connection
-    owner: Owner
-    had_trial: bool = False
-    farewell: str | None = None
-    """Why it ended by itself; None as long as it has not said so."""
-    eof: bool = False
-
-    def tell(self, word: str) -> None:
-        """Send "stop" or "drain"; one that is gone needs neither."""
-        with suppress(OSError):
-            self.connection.send(word)
-
-    def hear(self) -> dict[str, Any] | None:
-        """The next event; None when there is none for now, or `eof` none any more."""
-        try:
-            return self.connection.recv() if self.connection.poll() else None
-        except (EOFError, OSError):
-            self.eof = True
-            return None
+Tell = Callable[[dict[str, Any]], None]
 
 
 @dataclass(slots=True)
 class Supervisor:
-    """Runs the workers of one study in this process."""
+    """Looks after the workers that this process runs for one study."""
 
     setup: WorkerSetup
+    """Of every worker, but for its slot."""
     storage: RDBStorage
     study_id: int
-    handle: Handle
-    n_workers: int = 1
+    tell: Tell
+    """Takes every event."""
+    start: Start
+    slots: tuple[Slot, ...]
+    leads: bool = True
+    """Others may help (`--join`); the one that leads stays until their trials have ended too."""
     signal: int | None = None
     """First signal that asked for the end."""
     killed: bool = False
     timed_out: bool = False
-    _workers: list[_Worker] = field(default_factory=list)
+    _workers: list[Handle] = field(default_factory=list)
     _error: FxaiError | None = None
     _quick_deaths: Counter[int] = field(default_factory=Counter)
     """By worker index; none once any worker has started a trial."""
     _drain_at: float | None = None
     _kill_at: float | None = None
+    _looked_at: float = field(default_factory=time.monotonic)
+    _waits: bool = False
+    """It has said that it waits for the workers of others."""
 
     def run(self) -> None:
         """Run workers until the budget is spent, the time is up or a signal comes.
@@ -111,9 +95,8 @@ class Supervisor:
         self._reclaim({})
         if self.setup.spec.timeout is not None:
             self._drain_at = time.monotonic() + self.setup.spec.timeout
-        for index in range(min(self.n_workers, self._to_start())):
-            self._start(index)
-        while self._workers and not self.killed:
+        self._start_up_to(self._to_start())
+        while not self.killed and (self._workers or self._waits_for_others()):
             ready = wait([wake, *(worker.connection for worker in self._workers)], timeout=self._patience_s())
             if wake in ready:
                 wake.recv()
@@ -125,28 +108,39 @@ class Supervisor:
                     self._bury(worker)
             self._look_at_the_clock()
         if self.killed:  # not the trials' fault; HARD_EXIT_S ends this if the database is locked
-            gone: dict[Owner | None, str] = {worker.owner: INTERRUPTED for worker in self._workers}
+            gone = {worker.owner: INTERRUPTED for worker in self._workers if worker.owner is not None}
             self._end_all()
             self._reclaim(gone, blame=False)
 
-    def _start(self, index: int) -> None:
-        """Start a worker. It cannot receive the terminal's Ctrl-C, not even while it starts."""
-        context = multiprocessing.get_context("spawn")
-        mine, theirs = context.Pipe()
-        setup = replace(self.setup, index=index)
-        process = context.Process(target=main, args=(setup, theirs), name=f"fxai-worker-{index}")
-        with interrupt_blocked():
-            process.start()
-        theirs.close()
-        assert process.pid is not None
-        self._workers.append(_Worker(setup, process, mine, Owner.of_child(process.pid)))
+    def _start_up_to(self, n: int) -> None:
+        """Start workers in the first n slots."""
+        for slot in self.slots[: max(0, n)]:
+            self._start(slot)
 
-    def _listen(self, worker: _Worker) -> None:
+    def _start(self, slot: Slot) -> None:
+        setup = replace(self.setup, slot=slot)
+        started = self.start(setup)
+        self._workers.append(Handle(setup, started.process, started.connection, started.owner))
+
+    def _waits_for_others(self) -> bool:
+        """Whether trials run that other processes hold, which may come back to the queue; nothing runs here."""
+        if not self.leads or self._ending():
+            return False
+        self._reclaim({})
+        count = budget.tally(self.storage, self.study_id)
+        self._start_up_to(self.setup.spec.n_trials - count.finished - count.running)
+        if count.running and not self._waits and not self._workers:
+            self._waits = True
+            plural = "trial runs" if count.running == 1 else "trials run"
+            self._log(f"{count.running} {plural} in other processes: waiting for them (Ctrl-C ends the wait)")
+        return bool(self._workers or count.running)
+
+    def _listen(self, worker: Handle) -> None:
         """Take all that the worker has sent."""
         while (event := worker.hear()) is not None:
             self._take(worker, event)
 
-    def _take(self, worker: _Worker, event: dict[str, Any]) -> None:
+    def _take(self, worker: Handle, event: dict[str, Any]) -> None:
         kind = event["kind"]
         if kind == "bye":
             worker.farewell = event["reason"]
@@ -154,31 +148,30 @@ class Supervisor:
             worker.farewell = "fatal"
             self._fail(event["error"])
         else:
-            if kind == "trial_started":
-                worker.had_trial = True
+            worker.note(event)
+            if worker.had_trial:
                 self._quick_deaths.clear()
-            self.handle(event)
+            if kind != "hello":
+                self.tell(event)
 
-    def _bury(self, worker: _Worker) -> None:
+    def _bury(self, worker: Handle) -> None:
         """A worker has ended: see to its trial, and replace it if it should have gone on."""
-        worker.process.join(KILL_AFTER_S)
-        if worker.process.is_alive():
-            worker.process.kill()
-            worker.process.join()
+        worker.end(KILL_AFTER_S)
         self._listen(worker)
         worker.connection.close()
         self._workers.remove(worker)
-        how = _how_it_ended(worker.process.exitcode)
-        self._reclaim({worker.owner: f"its worker {how}"}, worker=worker.setup.index, blame=self._kill_at is None)
+        how, index = worker.how_it_ended(), worker.setup.index
+        if worker.owner is not None:
+            self._reclaim({worker.owner: f"its worker {how}"}, worker=index, blame=self._kill_at is None)
         if self._ending() or worker.farewell in ("budget", "drained", "fatal"):
             return
         if worker.farewell is None:
-            self._log(f"worker {worker.setup.index} {how}")
+            self._log(f"worker {index} {how}")
             self._note_death(worker, how)
         if not self._ending() and self._to_start() > 0:
-            self._start(worker.setup.index)
+            self._start(worker.setup.slot)
 
-    def _note_death(self, worker: _Worker, how: str) -> None:
+    def _note_death(self, worker: Handle, how: str) -> None:
         if worker.had_trial:
             return
         self._quick_deaths[worker.setup.index] += 1
@@ -226,14 +219,32 @@ class Supervisor:
         if self._kill_at is not None and now >= self._kill_at:
             for worker in self._workers:
                 worker.process.kill()
+        self._kill_the_hung(now)
+        self._send_the_idle_home()
 
-    def _reclaim(self, gone: dict[Owner | None, str], *, worker: int = 0, blame: bool = True) -> None:
+    def _kill_the_hung(self, now: float) -> None:
+        """End workers whose trial has not moved for `stall_s`; their trial is tried again, as after any death."""
+        away_s, self._looked_at = now - self._looked_at, now
+        for worker in self._workers:
+            worker.moved_at += away_s if away_s > AWAY_S else 0.0
+            if worker.hangs(self.setup.spec.stall_s):
+                worker.process.kill()
+
+    def _send_the_idle_home(self) -> None:
+        """End workers that still wait for a place in a cluster when there is nothing left for them to do."""
+        waiting = [worker for worker in self._workers if worker.owner is None]
+        if waiting and len(waiting) == len(self._workers) and self._to_start() <= 0:
+            for worker in waiting:
+                worker.farewell = "budget"
+                worker.process.kill()
+
+    def _reclaim(self, gone: dict[Owner, str], *, worker: int = 0, blame: bool = True) -> None:
         """Take back the trials of workers that are gone, and tell the view."""
         for taken in budget.reclaim(self.storage, self.study_id, gone, blame=blame):
-            self.handle({**taken.event(), "worker": worker})
+            self.tell({**taken.event(), "worker": worker})
 
     def _log(self, text: str) -> None:
-        self.handle({"kind": "log", "text": text})
+        self.tell({"kind": "log", "text": text})
 
     def _watch(self, signals: int, waker: Connection) -> None:
         """First signal: wake the loop, which stops the workers. Second: kill, without waiting for the loop."""
@@ -262,17 +273,8 @@ class Supervisor:
             worker.connection.close()
         deadline = time.monotonic() + (0.0 if self.killed else KILL_AFTER_S)
         for worker in self._workers:
-            worker.process.join(max(0.0, deadline - time.monotonic()))
-            if worker.process.is_alive():
-                worker.process.kill()
-                worker.process.join()
+            worker.end(deadline - time.monotonic())
         self._workers.clear()
-
-
-def _how_it_ended(code: int | None) -> str:
-    if code is not None and code < 0:
-        return f"was killed by {signal.Signals(-code).name}"
-    return f"ended with exit code {code}"
 
 
 def _tail(path: Path) -> list[str]:

@@ -27,6 +27,7 @@ from fxai.study.owner import Owner
 from fxai.study.pruners import build_pruner
 from fxai.study.samplers import build_sampler
 from fxai.study.sampling import Seen, make_quick
+from fxai.study.slots import Slot
 from fxai.study.spec import StudySpec
 from fxai.study.storage import DATABASE_ERRORS, load_study, open_storage, storage_errors
 from fxai.study.trial import Emit, Stopped, TrialRun, Verdict
@@ -44,7 +45,7 @@ log = logging.getLogger("fxai.worker")
 class WorkerSetup:
     """All that a worker is told; it travels through a pipe, never through the process list."""
 
-    index: int
+    slot: Slot
     spec: StudySpec
     study_seed: int
     folder: Path
@@ -53,10 +54,23 @@ class WorkerSetup:
     objective: str
     """`module:function`."""
 
+    crew: str = ""
+    """Tells the workers that joined a study from those of the process that leads it."""
+
+    @property
+    def index(self) -> int:
+        """Of its slot: among the workers of one parent."""
+        return self.slot.index
+
+    @property
+    def name(self) -> str:
+        """Among all workers of the study."""
+        return f"{self.crew}-{self.index}" if self.crew else str(self.index)
+
     @property
     def log_path(self) -> Path:
         """Where the worker's output goes."""
-        return self.folder / "logs" / f"worker-{self.index}.log"
+        return self.folder / "logs" / f"worker-{self.name}.log"
 
 
 class Worker:

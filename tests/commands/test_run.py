@@ -13,6 +13,7 @@ from small import SMALL
 
 from fxai import yaml_strict
 from fxai.commands import run as commands
+from fxai.commands.ready import bars_needed
 from fxai.config.metrics import BUY_AND_HOLD, METRIC_NAMES, RANDOM
 from fxai.market.data import Market, load_market
 from fxai.study.spec import StudySpec, load_specs
@@ -34,7 +35,7 @@ def spec(tmp_path: Path) -> StudySpec:
 
 @pytest.fixture
 def market(spec: StudySpec) -> Market:
-    return load_market(spec.base.bars, min_bars=commands.bars_needed(spec))
+    return load_market(spec.base.bars, min_bars=bars_needed(spec))
 
 
 def study_of(*trials: tuple[float, dict[str, float]]) -> optuna.Study:

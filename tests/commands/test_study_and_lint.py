@@ -100,9 +100,9 @@ def test_a_study_runs_by_name_with_as_many_workers_as_asked(
     asked: list[int] = []
     real = launch.run_study
 
-    def spy(*args: Any, n_workers: int, **options: Any) -> launch.RunOutcome:
-        asked.append(n_workers)
-        return real(*args, n_workers=n_workers, **options)
+    def spy(*args: Any, crew: launch.Crew, **options: Any) -> launch.RunOutcome:
+        asked.append(len(crew.slots))
+        return real(*args, crew=crew, **options)
 
     monkeypatch.setattr(launch, "run_study", spy)
     assert cli.main(["study", "right", "--n-jobs", "2", "--n-trials", "4"]) == 0

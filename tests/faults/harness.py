@@ -15,6 +15,8 @@ from typing import Any
 import fakes
 from optuna.trial import FrozenTrial
 
+from fxai.study.launch import Crew
+from fxai.study.slots import Slot
 from fxai.study.storage import load_study, open_storage
 from fxai.study.worker import Worker, WorkerSetup
 
@@ -99,10 +101,15 @@ def run(folder: Path, objective: str, *options: str, **changes: Any) -> tuple[in
     return start(folder, objective, *options, **changes).finish()
 
 
+def crew_of(n: int) -> Crew:
+    """Local workers that may use all cores."""
+    return Crew(slots=tuple(Slot(i) for i in range(n)))
+
+
 def resume_here(folder: Path, n_trials: int) -> None:
     """Finish the study with a worker in this process, quicker than a new orchestrator."""
     spec = fakes.load(folder, n_trials=n_trials)
-    setup = WorkerSetup(index=0, spec=spec, study_seed=7, folder=folder, objective="fakes:quadratic")
+    setup = WorkerSetup(slot=Slot(0), spec=spec, study_seed=7, folder=folder, objective="fakes:quadratic")
     worker = Worker(setup, lambda event: None, threading.Event(), threading.Event())
     assert worker.run() == "budget"
     worker.storage.engine.dispose()

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import fakes
 import pytest
-from harness import is_running, rates, resume_here, run, start, states, trials, wait_for_end
+from harness import crew_of, is_running, rates, resume_here, run, start, states, trials, wait_for_end
 from optuna.trial import TrialState
 
 from fxai import cli
@@ -175,7 +175,7 @@ def test_f13_a_second_orchestrator_is_refused_and_names_the_first(tmp_path):
 
 def test_two_workers_share_an_exact_budget(tmp_path):
     spec = fakes.load(tmp_path, n_trials=9)
-    outcome = run_study(spec, tmp_path / "results", QuietView(), objective="fakes:slow", n_workers=2)
+    outcome = run_study(spec, tmp_path / "results", QuietView(), objective="fakes:slow", crew=crew_of(2))
     assert (outcome.finished, outcome.added, outcome.exit_code) == (9, 9, 0)
     assert [trial.state for trial in trials(tmp_path)] == [TrialState.COMPLETE] * 9
 

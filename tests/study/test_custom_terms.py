@@ -16,6 +16,7 @@ from fxai.errors import StudyConflict
 from fxai.study.fingerprint import open_study
 from fxai.study.objective import TrialRequest
 from fxai.study.ppo import objective
+from fxai.study.slots import Slot
 from fxai.study.storage import open_storage
 from fxai.study.worker import Worker, WorkerSetup
 
@@ -108,7 +109,7 @@ def test_a_worker_that_starts_after_an_edit_refuses(plugin: Path) -> None:
     spec = load(plugin.parent, training_config={"env": {"reward": reward(mine=0.5)}})
     study = open_study(open_storage(spec.storage, create=True), spec, None)
     setup = WorkerSetup(
-        index=0,
+        slot=Slot(0),
         spec=spec,
         study_seed=study.user_attrs["seed"],
         folder=plugin.parent,

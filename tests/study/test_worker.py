@@ -20,6 +20,7 @@ from fxai.evaluate.curve import EquityCurve
 from fxai.study import budget
 from fxai.study.fingerprint import open_study
 from fxai.study.objective import Report, TrialRequest
+from fxai.study.slots import Slot
 from fxai.study.spec import StudySpec
 from fxai.study.storage import open_storage
 from fxai.study.worker import Worker, WorkerSetup, _one_line
@@ -39,7 +40,9 @@ class Run:
     def __post_init__(self) -> None:
         self.study = open_study(open_storage(self.spec.storage, create=True), self.spec, None)
         seed = self.study.user_attrs["seed"]
-        setup = WorkerSetup(index=0, spec=self.spec, study_seed=seed, folder=self.folder, objective="fakes:quadratic")
+        setup = WorkerSetup(
+            slot=Slot(0), spec=self.spec, study_seed=seed, folder=self.folder, objective="fakes:quadratic"
+        )
         self.worker = Worker(setup, self.events.append, self.stop, self.drain)
         self.worker._objective = self.objective
 

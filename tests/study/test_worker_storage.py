@@ -28,6 +28,7 @@ from fxai.study.owner import Owner
 from fxai.study.pruners import build_pruner
 from fxai.study.samplers import build_sampler
 from fxai.study.sampling import Intersection, make_quick
+from fxai.study.slots import Slot
 from fxai.study.spec import StudySpec
 from fxai.study.storage import load_study, open_storage
 from fxai.study.worker import Worker, WorkerSetup
@@ -111,7 +112,7 @@ def spec_of(folder: Path, sampler: str, pruner: str) -> StudySpec:
 def run_worker(spec: StudySpec, folder: Path) -> Worker:
     study = open_study(open_storage(spec.storage, create=True), spec, None)
     setup = WorkerSetup(
-        index=0, spec=spec, study_seed=study.user_attrs["seed"], folder=folder, objective="fakes:quadratic"
+        slot=Slot(0), spec=spec, study_seed=study.user_attrs["seed"], folder=folder, objective="fakes:quadratic"
     )
     worker = Worker(setup, lambda _: None, threading.Event(), threading.Event())
     worker._objective = objective
@@ -207,7 +208,7 @@ def test_a_trial_of_five_reports_is_eight_writing_transactions(tmp_path):
     spec = spec_of(tmp_path / "ours", "TPESampler", "NopPruner")
     study = open_study(open_storage(spec.storage, create=True), spec, None)
     setup = WorkerSetup(
-        index=0, spec=spec, study_seed=study.user_attrs["seed"], folder=tmp_path, objective="fakes:quadratic"
+        slot=Slot(0), spec=spec, study_seed=study.user_attrs["seed"], folder=tmp_path, objective="fakes:quadratic"
     )
     worker = Worker(setup, lambda _: None, threading.Event(), threading.Event())
     worker._objective = objective

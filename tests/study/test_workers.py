@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
-from fakes import load
+from fakes import load, report
 
 from fxai.study import slots
-from fxai.study.launch import run_study
+from fxai.study.launch import Crew, run_study
+from fxai.study.objective import Report, TrialRequest
+from fxai.study.slots import Slot
 from fxai.study.spec import StudySpec
 from fxai.study.storage import load_study, opened
 
@@ -30,7 +34,8 @@ class Silent:
 
 def trials_of(folder: Path, n_workers: int, **changes: Any) -> list[optuna.trial.FrozenTrial]:
     spec = load(folder, **changes)
-    run_study(spec, folder / "results", Silent(), objective="fakes:quadratic", n_workers=n_workers)
+    crew = Crew(slots=tuple(Slot(i) for i in range(n_workers)))
+    run_study(spec, folder / "results", Silent(), objective="fakes:quadratic", crew=crew)
     with opened(spec.storage, readonly=True) as storage:
         return load_study(storage, spec.study_name).get_trials()
 
@@ -62,13 +67,33 @@ def three_cores(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(slots, "CGROUP", tmp_path / "cpu.max")
 
 
+def n_of(spec: StudySpec) -> int:
+    return len(slots.slots_of(spec)[0])
+
+
 @pytest.mark.usefixtures("three_cores")
 def test_more_workers_than_cores_are_said_and_capped(tmp_path: Path) -> None:
-    assert slots.workers_of(with_jobs(tmp_path)) == (
-        3,
-        "n_jobs is 8, and 3 workers run: this machine has 3 cores for it, one for each worker",
+    places, why = slots.slots_of(with_jobs(tmp_path))
+    assert [place.cores for place in places] == [(0,), (4,), (5,)]
+    assert why == (
+        "n_jobs is 8, and 3 workers run: this machine has 3 cores for it, one for each worker "
+        "(--oversubscribe runs them all)"
     )
-    assert slots.workers_of(with_jobs(tmp_path, n_jobs=3)) == (3, None)
+    assert slots.slots_of(with_jobs(tmp_path, n_jobs=3)) == (places, None)
+
+
+@pytest.mark.usefixtures("three_cores")
+def test_oversubscribed_workers_take_turns_with_the_cores(tmp_path: Path) -> None:
+    places, why = slots.slots_of(with_jobs(tmp_path), oversubscribe=True)
+    assert [place.cores for place in places] == [(0,), (4,), (5,), (0,), (4,), (5,), (0,), (4,)]
+    assert why is None
+
+
+@pytest.mark.usefixtures("three_cores")
+def test_fewer_workers_than_cores_share_them_out(tmp_path: Path) -> None:
+    # 3 cores in 2 parts: [0 · 3/2, 1 · 3/2, 2 · 3/2] = 0, 1, 3
+    assert [place.cores for place in slots.slots_of(with_jobs(tmp_path, n_jobs=2))[0]] == [(0,), (4, 5)]
+    assert slots.slots_of(with_jobs(tmp_path, n_jobs=1))[0][0].cores == (0, 4, 5)
 
 
 @pytest.mark.usefixtures("three_cores")
@@ -83,10 +108,40 @@ def test_the_share_of_a_container_counts(quota: str, cores: int, tmp_path: Path)
 
 @pytest.mark.usefixtures("three_cores")
 def test_a_gpu_holds_as_many_workers_as_its_shares(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slots, "_gpus", lambda device: 1)
-    assert slots.workers_of(with_jobs(tmp_path, gpu_per_trial=0.5)) == (
-        2,
-        "n_jobs is 8, and 2 workers run: 1 GPU at gpu_per_trial 0.5",
-    )
-    assert slots.workers_of(with_jobs(tmp_path, gpu_per_trial=0.1))[0] == 3  # room for ten, cores for three
-    assert slots.workers_of(with_jobs(tmp_path))[0] == 3
+    monkeypatch.setattr(slots, "_gpus", lambda device: ["0"])
+    places, why = slots.slots_of(with_jobs(tmp_path, gpu_per_trial=0.5))
+    assert [place.gpu for place in places] == ["0", "0"]
+    assert why == "n_jobs is 8, and 2 workers run: 1 GPU at gpu_per_trial 0.5 (--oversubscribe runs them all)"
+    assert n_of(with_jobs(tmp_path, gpu_per_trial=0.1)) == 3  # room for ten, cores for three
+    assert n_of(with_jobs(tmp_path)) == 3
+
+
+@pytest.mark.usefixtures("three_cores")
+def test_workers_take_turns_with_the_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slots, "_gpus", lambda device: ["2", "GPU-5f"])
+    places, _ = slots.slots_of(with_jobs(tmp_path))
+    assert [place.environment.get("CUDA_VISIBLE_DEVICES") for place in places] == ["2", "GPU-5f", "2"]
+    spec = with_jobs(tmp_path)
+    ruler = spec.base.model_copy(update={"training": spec.base.training.model_copy(update={"device": "cuda:1"})})
+    named = spec.model_copy(update={"base": ruler})
+    assert [place.gpu for place in slots.slots_of(named)[0]] == [None] * 3  # the config says which
+
+
+def placed(request: TrialRequest) -> Iterator[Report]:
+    """Tells where it runs."""
+    cores = sum(2**core for core in os.sched_getaffinity(0))
+    yield report(1, float(cores))
+    yield report(2, float(os.environ["OMP_NUM_THREADS"] + os.environ.get("CUDA_VISIBLE_DEVICES", "")))
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system pins no process")
+def test_a_worker_keeps_to_its_slot(tmp_path: Path) -> None:
+    core = max(os.sched_getaffinity(0))
+    before = dict(os.environ)
+    spec = load(tmp_path, n_trials=1, pruner={"type": "NopPruner"})
+    crew = Crew(slots=(Slot(0, (core,), "7"),))
+    run_study(spec, tmp_path / "results", Silent(), objective="test_workers:placed", crew=crew)
+    with opened(spec.storage, readonly=True) as storage:
+        (trial,) = load_study(storage, spec.study_name).get_trials()
+    assert trial.intermediate_values == {1: 2.0**core, 2: 17.0}  # one thread, GPU 7
+    assert dict(os.environ) == before

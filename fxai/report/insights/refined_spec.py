@@ -141,6 +141,7 @@ def _after(spec: StudySpec, path: Path) -> list[str]:
     keys = {
         "n_trials": spec.n_trials,
         "timeout": spec.timeout,
+        "stall_s": spec.stall_s,
         "n_jobs": spec.n_jobs,
         "catch_exceptions": spec.catch_exceptions,
     }

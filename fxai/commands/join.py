@@ -1,0 +1,62 @@
+"""`run --join`: more workers for a study that runs elsewhere, in another terminal or on another host."""
+
+from __future__ import annotations
+
+import argparse
+
+from fxai.commands.audience import Audience
+from fxai.commands.crews import crew_of
+from fxai.commands.find import chosen
+from fxai.commands.overrides import with_overrides
+from fxai.commands.ready import bars_of, ready_market
+from fxai.errors import InputError
+from fxai.report.talk import say
+from fxai.report.text import done_of
+from fxai.study.launch import RunOutcome, join_study
+from fxai.study.recorded import recorded_spec
+from fxai.study.spec import SpecFile, StudySpec
+from fxai.study.storage import load_study, opened
+
+
+def join_command(specs: SpecFile, args: argparse.Namespace) -> int:
+    """Run workers until the study has nothing left to start; whoever leads it writes its results."""
+    spec = _led(with_overrides(_one(specs, args), args))
+    market = ready_market(spec, quiet=args.quiet)
+    results_dir = args.results_dir or specs.results_dir
+    audience = Audience(specs, args)
+    with crew_of(spec, args) as crew:
+        view = audience.view(spec, results_dir / spec.study_name)
+        outcome = join_study(spec, results_dir, view, **bars_of(market), crew=crew)
+    if audience.reads:
+        say(_ending(outcome))
+    return outcome.exit_code
+
+
+def _one(specs: SpecFile, args: argparse.Namespace) -> StudySpec:
+    """The study to be helped.
+
+    Raises:
+        InputError: options that only whoever leads it may use, or several studies to choose from.
+    """
+    for option, given in (("--n-trials", args.n_trials), ("--new-study", args.new_study)):
+        if given:
+            raise InputError(f"does not go with --join: {option} is for whoever leads the study", where=option)
+    found = chosen(specs, args.study_name)
+    if len(found) > 1:
+        known = ", ".join(spec.study_name for spec in found)
+        raise InputError("one study is joined at a time", where="--join", hint=f"name it with --study-name: {known}")
+    return found[0]
+
+
+def _led(spec: StudySpec) -> StudySpec:
+    """With what the study inherited: its folder, which may lie on another host, is not needed for that."""
+    with opened(spec.storage, readonly=True) as storage:
+        recorded = recorded_spec(load_study(storage, spec.study_name), spec.storage)
+    return spec.inheriting(recorded.inherited)
+
+
+def _ending(outcome: RunOutcome) -> str:
+    if outcome.interrupted:
+        return f"left {outcome.study_name}: {done_of(outcome.finished, outcome.n_trials, 'trial')} done"
+    told = done_of(outcome.finished, outcome.n_trials, "trial")
+    return f"nothing is left to start in {outcome.study_name}: {told} done; whoever leads it writes the results"

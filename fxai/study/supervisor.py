@@ -39,6 +39,9 @@ MAX_QUICK_DEATHS = 3
 
 LOG_TAIL = 20
 
+LOOK_EVERY_S = 10.0
+"""How often the parent looks for trials whose workers, its own or others', have stopped beating."""
+
 AWAY_S = 10.0
 """A loop that comes round so late was suspended, and its workers were too: nobody hangs for that."""
 
@@ -70,6 +73,7 @@ class Supervisor:
     _drain_at: float | None = None
     _kill_at: float | None = None
     _looked_at: float = field(default_factory=time.monotonic)
+    _look_at: float = field(default_factory=lambda: time.monotonic() + LOOK_EVERY_S)
     _waits: bool = False
     """It has said that it waits for the workers of others."""
 
@@ -113,8 +117,9 @@ class Supervisor:
             self._reclaim(gone, blame=False)
 
     def _start_up_to(self, n: int) -> None:
-        """Start workers in the first n slots."""
-        for slot in self.slots[: max(0, n)]:
+        """Start at most n workers in the slots that are free."""
+        taken = {worker.setup.slot for worker in self._workers}
+        for slot in [slot for slot in self.slots if slot not in taken][: max(0, n)]:
             self._start(slot)
 
     def _start(self, slot: Slot) -> None:
@@ -127,8 +132,8 @@ class Supervisor:
         if not self.leads or self._ending():
             return False
         self._reclaim({})
+        self._start_up_to(self._to_start())
         count = budget.tally(self.storage, self.study_id)
-        self._start_up_to(self.setup.spec.n_trials - count.finished - count.running)
         if count.running and not self._waits and not self._workers:
             self._waits = True
             plural = "trial runs" if count.running == 1 else "trials run"
@@ -221,6 +226,10 @@ class Supervisor:
                 worker.process.kill()
         self._kill_the_hung(now)
         self._send_the_idle_home()
+        if now >= self._look_at and not self._ending():
+            self._look_at = now + LOOK_EVERY_S
+            self._reclaim({})
+            self._start_up_to(self._to_start())
 
     def _kill_the_hung(self, now: float) -> None:
         """End workers whose trial has not moved for `stall_s`; their trial is tried again, as after any death."""

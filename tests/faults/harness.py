@@ -40,10 +40,12 @@ class Orchestrator:
     folder: Path
     objective: str
     options: tuple[str, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
+    pipe_name: str = "go"
     process: subprocess.Popen[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.pipe = self.folder / "go"
+        self.pipe = self.folder / self.pipe_name
         if not self.pipe.exists():
             os.mkfifo(self.pipe)
         self._reader = os.open(self.pipe, os.O_RDWR | os.O_NONBLOCK)  # RDWR: its end never comes
@@ -54,7 +56,7 @@ class Orchestrator:
             text=True,
             start_new_session=True,
             cwd=self.folder,
-            env={**os.environ, "FXAI_TEST_GO": str(self.pipe)},
+            env={**os.environ, "FXAI_TEST_GO": str(self.pipe), **self.environment},
         )
 
     def wait_for_go(self) -> Go:

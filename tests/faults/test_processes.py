@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import fakes
 import pytest
-from harness import crew_of, is_running, rates, resume_here, run, start, states, trials, wait_for_end
+from harness import Orchestrator, crew_of, is_running, rates, resume_here, run, start, states, trials, wait_for_end
 from optuna.trial import TrialState
 
 from fxai import cli
@@ -142,6 +142,29 @@ def test_f6_preemption_gives_trials_back_and_exits_143(tmp_path):
     assert code == 143, output
     assert not is_running(go.pid)
     assert states(tmp_path) == ["REQUEUED", "WAITING"]
+
+
+def test_f7_a_trial_of_a_suspended_worker_is_reclaimed_and_its_own_result_dropped(tmp_path):
+    fakes.write_spec(tmp_path, n_trials=1)
+    study = Orchestrator(tmp_path, "quick_grace:objective", environment={"FXAI_TEST_GRACE_S": "2"})
+    go = study.wait_for_go()
+    os.kill(go.pid, signal.SIGSTOP)
+    study.wait_for_line("no heartbeat from")
+    (tmp_path / "open").touch()
+    os.kill(go.pid, signal.SIGCONT)
+    code, output = study.finish()
+    assert code == 0, output
+    assert "trial 0 was reclaimed while this worker was away; its result is dropped" in output
+    assert states(tmp_path) == ["REQUEUED", "COMPLETE"]
+    assert not is_running(go.pid)
+
+
+def test_f8_a_worker_that_beats_and_gets_nowhere_is_killed_and_its_trial_tried_again(tmp_path):
+    code, output = run(tmp_path, "hangs", n_trials=1, stall_s=0.2)
+    assert code == 0, output
+    assert states(tmp_path) == ["REQUEUED", "REQUEUED", "FAIL"]
+    assert trials(tmp_path)[0].user_attrs["error"] == "its worker was killed: no update of trial 0 for 0.2 s (stall_s)"
+    assert "worker 0 was killed: no update of trial 1 for 0.2 s (stall_s)" in output
 
 
 def test_f10_workers_that_die_at_their_start_end_the_run_with_their_log(tmp_path):

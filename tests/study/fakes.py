@@ -76,6 +76,19 @@ def first_four_wait(request: TrialRequest) -> Iterator[Report]:
     yield from waits(request) if request.number < 4 else quadratic(request)
 
 
+def opens_later(request: TrialRequest) -> Iterator[Report]:
+    """Says GO and waits until there is a file `open`; later ones do not say it."""
+    yield report(1, 0.0)
+    if not Path("open").exists():
+        go(request)
+    step = 1
+    while not Path("open").exists():
+        time.sleep(0.02)
+        step += 1
+        yield report(step, None)
+    yield report(step + 1, 1.0)
+
+
 def slow(request: TrialRequest) -> Iterator[Report]:
     """A trial of 20 ms."""
     time.sleep(0.02)

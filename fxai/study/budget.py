@@ -1,6 +1,6 @@
 """Who may run which trial: exact counts, atomic claims, and the way back to the queue.
 
-Each function is one transaction that holds the study's row (SQLite: the whole database), so that it is exact with
+Each function is a transaction that holds the study's row (SQLite: the whole database), so that it is exact with
 any number of workers and a kill -9 leaves it done or not done. Optuna's own `ask` and retry callback are several
 transactions each; docs/faults.md lists what that loses.
 
@@ -21,13 +21,14 @@ import sqlalchemy
 from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
 from optuna.storages._rdb.storage import _create_scoped_session
-from optuna.trial import TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import bindparam, orm, select
 
 from fxai.study import rows
+from fxai.study.outage import OUTAGE_S, whole
 from fxai.study.owner import Owner
 from fxai.study.rows import TRIALS, USER_ATTRS
-from fxai.study.storage import GRACE_PERIOD_S, reading, writing
+from fxai.study.storage import GRACE_PERIOD_S, reading, was_away, writing
 
 MAX_ATTEMPTS = 3
 """Workers that the parameters of one trial may take down with them."""
@@ -133,8 +134,12 @@ def _seed(study_seed: int, number: int, stream: int) -> int:
 
 def tally(storage: RDBStorage, study_id: int) -> Tally:
     """Count the trials of a study."""
-    with reading(storage) as connection:
-        return _tally(connection, study_id)[0]
+
+    def count(_again: bool) -> Tally:
+        with reading(storage) as connection:
+            return _tally(connection, study_id)[0]
+
+    return whole(count)
 
 
 def claim(storage: RDBStorage, study_id: int, n_trials: int, owner: Owner) -> int | None:
@@ -149,23 +154,32 @@ def claim(storage: RDBStorage, study_id: int, n_trials: int, owner: Owner) -> in
     Returns:
         Optuna's id of the trial, now RUNNING, or None when nothing is left to start.
     """
-    with writing(storage) as connection:
-        _hold(connection, study_id)
-        count, created = _tally(connection, study_id)
-        if count.finished + count.running >= n_trials:
-            return None
-        trial_id = _first_waiting(connection, study_id)
-        now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
-        running = {"state": TrialState.RUNNING, "datetime_start": now}
-        if trial_id is not None:
-            connection.execute(_START, {"id": trial_id, **{f"to_{key}": value for key, value in running.items()}})
-        else:
-            done = connection.execute(TRIALS.insert(), {"study_id": study_id, "number": created, **running})
-            assert done.inserted_primary_key is not None
-            trial_id = int(done.inserted_primary_key[0])
-        rows.add(connection, trial_id, rows.Changes(user_attrs={"owner": owner.as_dict()}))
-        connection.execute(HEARTBEATS.insert(), {"trial_id": trial_id})
-        return trial_id
+
+    def take(again: bool) -> int | None:
+        with writing(storage) as connection:
+            _hold(connection, study_id)
+            held = _held_by(connection, study_id, owner) if again else None  # committed, and the answer was lost
+            return _take(connection, study_id, n_trials, owner) if held is None else held
+
+    return whole(take)
+
+
+def _take(connection: sqlalchemy.Connection, study_id: int, n_trials: int, owner: Owner) -> int | None:
+    count, created = _tally(connection, study_id)
+    if count.finished + count.running >= n_trials:
+        return None
+    trial_id = _first_waiting(connection, study_id)
+    now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
+    running = {"state": TrialState.RUNNING, "datetime_start": now}
+    if trial_id is not None:
+        connection.execute(_START, {"id": trial_id, **{f"to_{key}": value for key, value in running.items()}})
+    else:
+        done = connection.execute(TRIALS.insert(), {"study_id": study_id, "number": created, **running})
+        assert done.inserted_primary_key is not None
+        trial_id = int(done.inserted_primary_key[0])
+    rows.add(connection, trial_id, rows.Changes(user_attrs={"owner": owner.as_dict()}))
+    connection.execute(HEARTBEATS.insert(), {"trial_id": trial_id})
+    return trial_id
 
 
 def requeue(storage: RDBStorage, trial_id: int, reason: str, *, blame: bool) -> Requeued | None:
@@ -180,32 +194,45 @@ def requeue(storage: RDBStorage, trial_id: int, reason: str, *, blame: bool) -> 
     Returns:
         None if the trial is not running any more: somebody else was first.
     """
-    with _create_scoped_session(storage.scoped_session) as session:
-        study_id = int(models.TrialModel.find_or_raise_by_id(trial_id, session).study_id)
-        models.StudyModel.find_or_raise_by_id(study_id, session, for_update=True)
-        trial = models.TrialModel.find_or_raise_by_id(trial_id, session, for_update=True)
-        if trial.state != TrialState.RUNNING:
+
+    def put_back(again: bool) -> Requeued | None:
+        with _create_scoped_session(storage.scoped_session) as session:
+            study_id = int(models.TrialModel.find_or_raise_by_id(trial_id, session).study_id)
+            models.StudyModel.find_or_raise_by_id(study_id, session, for_update=True)
+            trial = models.TrialModel.find_or_raise_by_id(trial_id, session, for_update=True)
+            frozen = storage._build_frozen_trial_from_trial_model(trial)
+            if frozen.state == TrialState.RUNNING:
+                done = _put_back(storage, session, study_id, frozen, reason, blame)
+                trial.state, trial.datetime_complete = TrialState.FAIL, datetime.datetime.now()
+                return done
+            told = str(frozen.user_attrs.get("error"))
+            if again and frozen.state == TrialState.FAIL and told.startswith(reason):  # by us: the answer was lost
+                return Requeued(frozen.number, frozen.user_attrs.get("requeued_as"), told)
             return None
-        frozen = storage._build_frozen_trial_from_trial_model(trial)
-        attempt = int(frozen.user_attrs.get("attempt", 1))
-        attrs: dict[str, Any] = {"error": reason}
-        again = None
-        if blame and attempt >= MAX_ATTEMPTS:
-            attrs["error"] = f"{reason}; given up after {attempt} attempts"
-        else:
-            fixed = {**frozen.system_attrs.get("fixed_params", {}), **frozen.params}
-            kept = {"seed": frozen.user_attrs["seed"]} if "seed" in frozen.user_attrs else {}
-            template = create_trial(
-                state=TrialState.WAITING,
-                system_attrs={"fixed_params": fixed},
-                user_attrs={**kept, "requeue_of": frozen.number, "attempt": attempt + blame},
-            )
-            again = int(storage._get_prepared_new_trial(study_id, template, session).number)
-            attrs["requeued_as"] = again
-        _set_attrs(storage, session, trial_id, attrs)
-        trial.state = TrialState.FAIL
-        trial.datetime_complete = datetime.datetime.now()
-        return Requeued(frozen.number, again, attrs["error"])
+
+    return whole(put_back)
+
+
+def _put_back(
+    storage: RDBStorage, session: orm.Session, study_id: int, frozen: FrozenTrial, reason: str, blame: bool
+) -> Requeued:
+    attempt = int(frozen.user_attrs.get("attempt", 1))
+    attrs: dict[str, Any] = {"error": reason}
+    again = None
+    if blame and attempt >= MAX_ATTEMPTS:
+        attrs["error"] = f"{reason}; given up after {attempt} attempts"
+    else:
+        fixed = {**frozen.system_attrs.get("fixed_params", {}), **frozen.params}
+        kept = {"seed": frozen.user_attrs["seed"]} if "seed" in frozen.user_attrs else {}
+        template = create_trial(
+            state=TrialState.WAITING,
+            system_attrs={"fixed_params": fixed},
+            user_attrs={**kept, "requeue_of": frozen.number, "attempt": attempt + blame},
+        )
+        again = int(storage._get_prepared_new_trial(study_id, template, session).number)
+        attrs["requeued_as"] = again
+    _set_attrs(storage, session, frozen._trial_id, attrs)
+    return Requeued(frozen.number, again, attrs["error"])
 
 
 def reclaim(
@@ -220,7 +247,7 @@ def reclaim(
         blame: as in `requeue`.
     """
     taken = []
-    for trial_id, reason in _orphans(storage, study_id, gone or {}):
+    for trial_id, reason in whole(lambda _again: _orphans(storage, study_id, gone or {})):
         done = requeue(storage, trial_id, reason, blame=blame)
         if done is not None:
             taken.append(done)
@@ -233,8 +260,12 @@ def set_trial_attrs(storage: RDBStorage, trial_id: int, attrs: dict[str, Any]) -
     Raises:
         optuna.exceptions.UpdateFinishedTrialError: the trial was taken away from this process.
     """
-    with writing(storage) as connection:
-        rows.add(connection, trial_id, rows.Changes(user_attrs=attrs))
+
+    def write(_again: bool) -> None:
+        with writing(storage) as connection:
+            rows.add(connection, trial_id, rows.Changes(user_attrs=attrs))
+
+    whole(write)
 
 
 def _orphans(storage: RDBStorage, study_id: int, gone: Mapping[Owner, str]) -> list[tuple[int, str]]:
@@ -246,9 +277,17 @@ def _orphans(storage: RDBStorage, study_id: int, gone: Mapping[Owner, str]) -> l
                 found.append((int(row.trial_id), gone[owner]))
             elif owner is not None and owner.is_known_dead():
                 found.append((int(row.trial_id), f"{owner} died"))
-            elif _age_s(row) > GRACE_PERIOD_S:
+            elif _is_silent(storage, connection, owner, _age_s(row)):
                 found.append((int(row.trial_id), f"no heartbeat from {owner or 'its worker'} in {GRACE_PERIOD_S} s"))
     return found
+
+
+def _is_silent(storage: RDBStorage, connection: sqlalchemy.Connection, owner: Owner | None, age_s: float) -> bool:
+    """Whether a worker should have beaten and has not: it may be the database that was away."""
+    if age_s <= GRACE_PERIOD_S or was_away(storage, connection, GRACE_PERIOD_S):
+        return False
+    # a process that is awake beats as soon as the database lets it, and waits for that no longer than OUTAGE_S
+    return owner is None or age_s > GRACE_PERIOD_S + OUTAGE_S or not owner.is_known_awake()
 
 
 def _age_s(row: sqlalchemy.Row[Any]) -> float:
@@ -260,6 +299,14 @@ def _age_s(row: sqlalchemy.Row[Any]) -> float:
 def _hold(connection: sqlalchemy.Connection, study_id: int) -> None:
     """Let nobody else claim a trial of the study until the transaction ends."""
     connection.execute(_STUDY, {"study_id": study_id}).one()
+
+
+def _held_by(connection: sqlalchemy.Connection, study_id: int, owner: Owner) -> int | None:
+    """The running trial of this process, if there is one."""
+    for row in connection.execute(_RUNNING, {"study_id": study_id}):
+        if row.value_json is not None and Owner.from_dict(json.loads(row.value_json)) == owner:
+            return int(row.trial_id)
+    return None
 
 
 def _first_waiting(connection: sqlalchemy.Connection, study_id: int) -> int | None:

@@ -31,7 +31,7 @@ from fxai.study import space
 from fxai.study.objective import DEFAULT_OBJECTIVE, source_of
 from fxai.study.recorded import recorded_spec as recorded_spec
 from fxai.study.spec import StudySpec
-from fxai.study.storage import load_study, study_names
+from fxai.study.storage import creating, load_study, study_names
 
 _MEANS_NOTHING = {"training.device", "training.seed"}
 """Settings of the base config that no result depends on: each trial has its own seed. The section `wandb` does not
@@ -57,6 +57,18 @@ def open_study(
     """
     defaults = space.defaults(spec.base, spec.parameters)
     wanted = fingerprint(spec, data_hash)
+    with creating(storage):
+        return _create_or_load(storage, spec, wanted, data_hash, contents or {}, defaults)
+
+
+def _create_or_load(
+    storage: RDBStorage,
+    spec: StudySpec,
+    wanted: dict[str, Any],
+    data_hash: str | None,
+    contents: Mapping[str, str],
+    defaults: dict[str, Any],
+) -> optuna.Study:
     try:
         study = optuna.create_study(
             storage=storage, study_name=spec.study_name, directions=list(spec.directions), load_if_exists=False
@@ -69,7 +81,7 @@ def open_study(
                 hint="set load_if_exists: true to go on with it, or run with --new-study",
             ) from None
         study = load_study(storage, spec.study_name)
-        _check_same(study, wanted, contents or {})
+        _check_same(study, wanted, contents)
     if "spec_fingerprint" not in study.user_attrs:
         _describe(study, spec, wanted, data_hash)
     study.set_user_attr("spec", _record(spec))  # anew each time: budget and the like may change

@@ -7,6 +7,7 @@ import threading
 
 from optuna.storages import RDBStorage
 
+from fxai.secrets import redact
 from fxai.study.storage import HEARTBEAT_INTERVAL_S
 
 RETRY_S = 1.0
@@ -23,6 +24,7 @@ class Heart:
         self._retry_s = retry_s
         self._trial_id: int | None = None
         self._beaten = False
+        self._failing = False
         self._changed = threading.Condition()
         threading.Thread(target=self._run, name="heart", daemon=True).start()
 
@@ -53,6 +55,11 @@ class Heart:
         try:
             self._storage.record_heartbeat(trial_id)
         except Exception as error:  # whatever it was, the next beat may succeed
-            log.warning("no heartbeat for trial id %d: %s", trial_id, error)
+            if not self._failing:  # once, not with every try
+                log.warning("no heartbeat for trial id %d: %s", trial_id, redact(" ".join(str(error).split())))
+            self._failing = True
             return False
+        if self._failing:
+            log.warning("heartbeats go on")
+        self._failing = False
         return True

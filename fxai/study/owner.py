@@ -58,18 +58,26 @@ class Owner:
         same_host = (self.host, self.pid_namespace) == (here.host, here.pid_namespace)
         return same_host and self.pid_start is not None and not self.is_known_dead()
 
+    def is_known_awake(self) -> bool:
+        """True only where this host can be sure that it lives and nobody has suspended it."""
+        return self.is_known_alive() and (_stat_fields(self.pid) or ["T"])[0] not in ("T", "t")
+
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}"
 
 
 def _start_ticks(pid: int) -> int | None:
     """Field 22 of /proc/<pid>/stat, None for a process that is gone or a zombie (it holds nothing any more)."""
+    fields = _stat_fields(pid)
+    return None if not fields or fields[0] in ("Z", "X") else int(fields[19])
+
+
+def _stat_fields(pid: int) -> list[str]:
+    """/proc/<pid>/stat from field 3, the state, on; empty where there is no such process."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
     except OSError:
-        return None
-    # `fields` starts at field 3, the state.
-    return None if fields[0] in ("Z", "X") else int(fields[19])
+        return []
 
 
 def _namespace() -> int | None:

@@ -44,6 +44,7 @@ _NEWS_AND_OTHERS = (
     )
     .order_by(TRIALS.c.trial_id)
 )
+_WHEN_ENDED = select(TRIALS.c.state, TRIALS.c.datetime_complete).where(TRIALS.c.trial_id == bindparam("id"))
 _STATE = select(TRIALS.c.state).where(TRIALS.c.trial_id == bindparam("id")).with_for_update()
 _ONE = select(TRIALS).where(TRIALS.c.trial_id == bindparam("id"))
 _CHILDREN = {
@@ -167,7 +168,7 @@ def first_distribution(connection: Connection, study_id: int, name: str) -> Base
 
 
 def add(connection: Connection, trial_id: int, changes: Changes) -> None:
-    """Write what is new in a running trial.
+    """Write what is new in a running trial; twice does no harm.
 
     Raises:
         UpdateFinishedTrialError: it is not running any more.
@@ -178,15 +179,32 @@ def add(connection: Connection, trial_id: int, changes: Changes) -> None:
 
 
 def finish(
-    connection: Connection, trial_id: int, state: TrialState, values: Iterable[float], changes: Changes
-) -> datetime.datetime:
-    """End a running trial; returns when.
+    connection: Connection,
+    trial_id: int,
+    state: TrialState,
+    values: Iterable[float],
+    changes: Changes,
+    *,
+    ended: datetime.datetime,
+    again: bool = False,
+) -> None:
+    """End a running trial.
+
+    Args:
+        connection: in a transaction.
+        trial_id: Optuna's id of the trial.
+        state: how it ends.
+        values: one for each objective, or none.
+        changes: what else is to be added.
+        ended: UTC, naive.
+        again: an earlier try may have been committed; to the microsecond it is known by its time.
 
     Raises:
         UpdateFinishedTrialError: it is not running any more.
     """
-    ended = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
     if connection.execute(_FINISH, {"id": trial_id, "to": state, "ended": ended}).rowcount != 1:
+        if again and tuple(connection.execute(_WHEN_ENDED, {"id": trial_id}).one()) == (state, ended):
+            return
         raise UpdateFinishedTrialError(f"trial id {trial_id} was finished by somebody else")
     _insert(connection, trial_id, changes)
     to_stored = models.TrialValueModel.value_to_stored_repr
@@ -196,7 +214,6 @@ def finish(
     ]
     if told:
         connection.execute(VALUES.insert(), told)
-    return ended
 
 
 def _insert(connection: Connection, trial_id: int, changes: Changes) -> None:
@@ -210,7 +227,8 @@ def _insert(connection: Connection, trial_id: int, changes: Changes) -> None:
             }
             for name, (value, distribution) in changes.params.items()
         ]
-        connection.execute(PARAMS.insert(), drawn)
+        columns = ("param_value", "distribution_json")
+        connection.execute(_upsert(connection.dialect.name, PARAMS, "param_name", columns), drawn)
     for table, attrs in ((USER_ATTRS, changes.user_attrs), (SYSTEM_ATTRS, changes.system_attrs)):
         if attrs:
             rows = [{"trial_id": trial_id, "key": key, "value_json": json.dumps(attrs[key])} for key in attrs]

@@ -1,52 +1,53 @@
 """Open the study database so that it survives what docs/faults.md lists.
 
-SQLite (one host): write-ahead log, long busy timeout, every transaction BEGIN IMMEDIATE. Without the last, Optuna
-gives one queued trial to two workers. PostgreSQL (many hosts): connections are tested before use.
+SQLite (one host): see `sqlite`. PostgreSQL (many hosts): connections are tested before use, a server that is away is
+waited for, and a transaction that broke off is done again (see `outage`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import sqlite3
-import tempfile
+import sys
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 
 import optuna
 import sqlalchemy
 from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, RDBStorage
-from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError
 
 from fxai.errors import FxaiError, InputError, StorageError
-from fxai.secrets import redact, redact_url
-
-BUSY_TIMEOUT_S = 180.0
-"""How long a transaction waits for another one; longer than any lock that a healthy program holds."""
-
-CONNECT_TIMEOUT_S = 10
+from fxai.secrets import redact, redact_url, unescaped, without_password
+from fxai.study import outage, sqlite
+from fxai.study.outage import DATABASE_ERRORS as DATABASE_ERRORS
+from fxai.study.outage import Connector, PatientStorage
+from fxai.study.postgresql import hint_for, in_short
 
 HEARTBEAT_INTERVAL_S = 10
 GRACE_PERIOD_S = 60
 """A trial without a beat for this long is reclaimed by whoever looks next."""
 
-DATABASE_ERRORS = (StorageInternalError, SQLAlchemyError, sqlite3.Error)
-"""What Optuna's storage lets through when the database fails."""
+_CREATING = 0x46584149
+"""Number of the lock that PostgreSQL's clients hold while they create tables or a study."""
+
+_POOL = {"pool_pre_ping": True, "pool_size": 2, "max_overflow": 8}
+"""A worker has two connections, its own and its heart's; more are for the dashboard, and closed when they are idle."""
 
 
-def open_storage(url: str, create: bool, *, check: bool = True, readonly: bool = False) -> RDBStorage:
+def open_storage(
+    url: str, create: bool, *, check: bool = True, readonly: bool = False, patience_s: float | None = None
+) -> RDBStorage:
     """Open the database of `url`, creating it only where `create` says so.
 
     Args:
         url: `sqlite:///path` or `postgresql://…`.
-        create: make a missing SQLite file; otherwise a missing one is an error and nothing is created.
+        create: make a missing SQLite file, or the tables of an empty PostgreSQL database; otherwise what is missing is
+            an error and nothing is created.
         check: verify file and schema; workers skip this, their parent has done it.
         readonly: take no write lock, so that looking at a study never waits for its workers.
+        patience_s: how long to wait for a PostgreSQL server that is away; None for outage.START_S.
 
     Raises:
         InputError: not a database that FxAI works with, or it does not exist.
@@ -56,26 +57,29 @@ def open_storage(url: str, create: bool, *, check: bool = True, readonly: bool =
     parsed = _parse(url)
     with storage_errors(url):
         if parsed.get_backend_name() != "sqlite":
-            engine = {"pool_pre_ping": True, "connect_args": {"connect_timeout": CONNECT_TIMEOUT_S}}
-            return _rdb(url, parsed, engine, check)
-        path = _sqlite_path(url, parsed)
+            return _open_postgresql(url, parsed, create, check, outage.START_S if patience_s is None else patience_s)
+        path = sqlite.path_of(url, parsed)
         if check:
-            _check_sqlite(path, create)
+            sqlite.check(path, create)
         if create and not path.exists():
-            _create_sqlite(path)
+            sqlite.create_file(path)
             check = False
         elif create:
-            _use_write_ahead_log(path)
-        storage = _rdb(url, parsed, _SQLITE_ENGINE, check)
-        _begin_immediate(storage, not readonly and os.access(path, os.W_OK))
+            sqlite.use_write_ahead_log(path)
+        with _optunas_faults(url):
+            text = sqlite.for_optuna(parsed)
+            storage = RDBStorage(text, engine_kwargs=dict(sqlite.ENGINE), skip_compatibility_check=not check)
+        sqlite.begin_immediate(storage, not readonly and os.access(path, os.W_OK))
         return storage
 
 
 @contextlib.contextmanager
-def opened(url: str, *, create: bool = False, readonly: bool = False) -> Iterator[RDBStorage]:
+def opened(
+    url: str, *, create: bool = False, readonly: bool = False, patience_s: float | None = None
+) -> Iterator[RDBStorage]:
     """`open_storage` whose errors are named and whose connections are closed at the end of the block."""
     with storage_errors(url):
-        storage = open_storage(url, create, readonly=readonly)
+        storage = open_storage(url, create, readonly=readonly, patience_s=patience_s)
         try:
             yield storage
         finally:
@@ -133,12 +137,16 @@ def storage_errors(url: str) -> Iterator[None]:
         yield
     except DATABASE_ERRORS as error:
         raise _named(error, url) from error
+    except Exception as error:
+        if _of_psycopg(error):  # of a connection without SQLAlchemy
+            raise _named(error, url) from error
+        raise
 
 
 @contextlib.contextmanager
 def reading(storage: RDBStorage) -> Iterator[sqlalchemy.Connection]:
     """A transaction that only reads: it sees one state of the database and waits for no writer."""
-    with storage.engine.execution_options(**{_ONLY_READS: True}).connect() as connection, connection.begin():
+    with storage.engine.execution_options(**{sqlite.ONLY_READS: True}).connect() as connection, connection.begin():
         yield connection
 
 
@@ -149,7 +157,43 @@ def writing(storage: RDBStorage) -> Iterator[sqlalchemy.Connection]:
         yield connection
 
 
+@contextlib.contextmanager
+def creating(storage: RDBStorage) -> Iterator[None]:
+    """Hold off every other program that would create a study in this database.
+
+    Raises:
+        StorageError: somebody else does for too long.
+    """
+    with storage_errors(storage.url):
+        if isinstance(storage, PatientStorage):
+            alone = _alone(storage.connector)
+        else:
+            alone = sqlite.alone(sqlite.path_of(storage.url, make_url(storage.url)))
+        with alone:
+            yield
+
+
+def was_away(storage: RDBStorage, connection: sqlalchemy.Connection, within_s: float) -> bool:
+    """Whether the database, as far as it and this process know, could not be written within the last seconds."""
+    if not isinstance(storage, PatientStorage):
+        return False
+    started = "SELECT now() - pg_postmaster_start_time() < make_interval(secs => %(s)s)"
+    return storage.connector.is_fresh(within_s) or bool(connection.exec_driver_sql(started, {"s": within_s}).scalar())
+
+
+def hurry(storage: RDBStorage, patience_s: float) -> None:
+    """From now on wait no longer than this for a server that is away."""
+    if isinstance(storage, PatientStorage):
+        storage.connector.patience_s = patience_s
+
+
 def _parse(url: str) -> URL:
+    if (character := unescaped(url)) is not None:
+        raise InputError(
+            f"{redact_url(url)!r}: {character!r} in a user name or password must be percent-encoded",
+            where="storage",
+            hint=f"write %{ord(character):02X} for it; or leave the password out and set PGPASSWORD",
+        )
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError) as error:
@@ -173,147 +217,96 @@ def _parse(url: str) -> URL:
     return parsed
 
 
-def _sqlite_path(url: str, parsed: URL) -> Path:
-    if not parsed.database or parsed.database == ":memory:" or parsed.database.startswith("file:"):
-        raise InputError(
-            f"{url!r} names no file; worker processes share the study through one",
-            where="storage",
-            hint="write sqlite:///optuna_studies.db",
-        )
-    return Path(parsed.database)
-
-
-_ONLY_READS = "fxai_only_reads"
-"""Execution option of a connection."""
-
-_SQLITE_ENGINE: dict[str, Any] = {"connect_args": {"timeout": BUSY_TIMEOUT_S, "isolation_level": None}}
-"""isolation_level None: Python's sqlite3 begins no transaction by itself, `_begin_immediate` does."""
-
-
-def _rdb(url: str, parsed: URL, engine_kwargs: dict[str, Any], check: bool) -> RDBStorage:
-    # Optuna runs str.format over the URL: braces in a password must be doubled.
-    text = parsed.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
+def _open_postgresql(url: str, parsed: URL, create: bool, check: bool, patience_s: float) -> PatientStorage:
+    """Connect; the password stays with the connector, and Optuna gets a URL without it."""
     try:
-        return RDBStorage(text, engine_kwargs=engine_kwargs, skip_compatibility_check=not check)
+        connector = Connector(parsed, patience_s)
     except ImportError as error:
         raise InputError(
             "PostgreSQL needs the package psycopg", where="storage", hint="pip install 'fxai[postgres]'"
         ) from error
+    text = sqlite.for_optuna(parsed.set(password=None, query={}))
+    with _optunas_faults(url), contextlib.ExitStack() as stack:
+        ready = not check or _has_tables(url, connector)
+        if not ready:
+            if not create:
+                raise _no_studies(url)
+            stack.enter_context(_alone(connector))
+        storage = PatientStorage(
+            text,
+            engine_kwargs={"creator": connector, **_POOL},
+            skip_compatibility_check=not check,
+            skip_table_creation=ready,
+        )
+    connector.patience_s = max(patience_s, outage.OUTAGE_S)
+    storage.connector = connector
+    return storage
+
+
+def _has_tables(url: str, connector: Connector) -> bool:
+    """Whether Optuna's tables are there, whole.
+
+    Raises:
+        StorageError: those of another program are.
+    """
+    with contextlib.closing(connector()) as connection, connection.cursor() as cursor:
+        studies, versions = (
+            cursor.execute(f"SELECT to_regclass('{name}') IS NOT NULL").fetchone()[0]
+            for name in ("studies", "alembic_version")
+        )
+        marked = versions and cursor.execute("SELECT count(*) FROM alembic_version").fetchone()[0] > 0
+    if marked and not studies:
+        raise _no_studies(url)
+    return bool(marked)
+
+
+def _no_studies(url: str) -> StorageError:
+    return StorageError(
+        "is a database, but not one of studies", where=redact_url(url), hint="choose another with --storage"
+    )
+
+
+@contextlib.contextmanager
+def _alone(connector: Connector) -> Iterator[None]:
+    """A lock that the server drops with its holder's connection."""
+    with contextlib.closing(connector()) as connection:
+        connection.autocommit = True
+        connection.execute(f"SET lock_timeout = '{sqlite.BUSY_TIMEOUT_S:.0f}s'")
+        connection.execute(f"SELECT pg_advisory_lock({_CREATING})")
+        yield
+
+
+@contextlib.contextmanager
+def _optunas_faults(url: str) -> Iterator[None]:
+    try:
+        yield
     except RuntimeError as error:  # the schema is of another version
+        shown = without_password(url).replace("postgresql://", "postgresql+psycopg://")  # the driver that is there
         raise StorageError(
             f"the database was made by another Optuna version than {optuna.__version__}: {redact(str(error))}",
             where=redact_url(url),
-            hint=f"optuna storage upgrade --storage {redact_url(url)}   (keep a copy of the database)",
+            hint=f"optuna storage upgrade --storage {shown}   (keep a copy of the database)",
         ) from error
 
 
-def _begin_immediate(storage: RDBStorage, writes: bool) -> None:
-    @event.listens_for(storage.engine, "connect")
-    def connected(connection: sqlite3.Connection, _record: object) -> None:
-        # With a write-ahead log NORMAL loses nothing when a process dies, at a tenth of the cost of FULL.
-        connection.execute("PRAGMA synchronous=NORMAL")
-
-    @event.listens_for(storage.engine, "begin")
-    def begun(connection: sqlalchemy.Connection) -> None:
-        looks = connection.get_execution_options().get(_ONLY_READS, False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes and not looks else "BEGIN")
-
-    storage.engine.dispose()  # connections from before the events
-
-
-def _check_sqlite(path: Path, create: bool) -> None:
-    """Refuse a file that is no study database before anything touches it."""
-    if not path.exists():
-        _check_absent(path, create)
-        return
-    if path.is_dir():
-        raise InputError("is a folder, not a database", where=str(path))
-    if path.stat().st_size == 0 and create:
-        return  # an empty file is an empty database
-    for mode, word in ((os.R_OK, "read"), (os.W_OK, "written")):
-        if not os.access(path, mode) and (create or mode == os.R_OK):
-            raise InputError(f"cannot be {word}", where=str(path), hint="choose another database with --storage")
-    problem, tables = _inspect(path)
-    if problem != "ok":
-        raise _damaged(path, f"is damaged: {problem}")
-    if "studies" not in tables and (tables or not create):
-        raise StorageError(
-            "is an SQLite database, but not one of studies",
-            where=str(path),
-            hint="choose another with --storage",
-        )
-
-
-def _check_absent(path: Path, create: bool) -> None:
-    if not create:
-        raise InputError(
-            "there is no such study database",
-            where=str(path),
-            hint="name it with --storage sqlite:///path/to/file.db",
-        )
-    if not path.parent.is_dir():
-        raise InputError("its folder does not exist", where=str(path), hint=f"create {path.parent}")
-    if not os.access(path.parent, os.W_OK):
-        raise InputError("its folder cannot be written", where=str(path), hint="choose another with --storage")
-
-
-def _inspect(path: Path) -> tuple[str, set[str]]:
-    """SQLite's own verdict on the file, and the names of its tables.
-
-    Only SQLite may open the file: closing a descriptor of our own would drop the locks of this process's connections,
-    and the next process would fold and delete their log.
-    """
-    uri = f"file:{quote(str(path.absolute()))}?mode=ro"
-    with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S)) as connection:
-        verdict = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
-        rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-    return " ".join(verdict.split()), {name for (name,) in rows}
-
-
-def _create_sqlite(path: Path) -> None:
-    """Build the database beside its place and link it there whole: two creators at once both succeed."""
-    with tempfile.TemporaryDirectory(prefix=f".{path.name[:40]}.", dir=path.parent) as folder:
-        draft = Path(folder) / "draft.db"
-        with contextlib.closing(sqlite3.connect(draft)) as connection:
-            connection.execute("PRAGMA journal_mode=WAL")
-        url = URL.create("sqlite", database=str(draft))
-        storage = _rdb(str(url), url, _SQLITE_ENGINE, False)
-        storage.remove_session()
-        storage.engine.dispose()  # the last connection folds the log into the file
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass  # another process was first, and its file is as good
-        except OSError:  # a file system without links
-            os.replace(draft, path)
-
-
-def _use_write_ahead_log(path: Path) -> None:
-    """The mode stays in the file; it can only be changed while nobody else is connected."""
-    with contextlib.closing(sqlite3.connect(path, timeout=1.0)) as connection:
-        if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
-            with contextlib.suppress(sqlite3.OperationalError):
-                connection.execute("PRAGMA journal_mode=WAL")
+def _of_psycopg(error: Exception) -> bool:
+    psycopg = sys.modules.get("psycopg")
+    return psycopg is not None and isinstance(error, psycopg.Error)
 
 
 def _named(error: Exception, url: str) -> FxaiError:
     """One line of what the driver said, without SQL and password."""
     cause = error.__cause__ if isinstance(error, StorageInternalError) and error.__cause__ else error
     original = getattr(cause, "orig", None) or cause
-    reason = (redact(str(original)).strip().splitlines() or [type(original).__name__])[0]
-    if "malformed" in reason or "not a database" in reason:
-        return _damaged(Path(make_url(url).database or ""), f"is damaged: {reason}")
-    hint = None
-    if "full" in reason:
-        hint = "free some space and run again; what was written before is intact"
-    elif "locked" in reason:
-        hint = f"another program has held the database for {BUSY_TIMEOUT_S:.0f} s; close it and run again"
+    said = redact(str(original)).strip() or type(original).__name__
+    if url.startswith("postgresql"):
+        reason, hint = in_short(said), hint_for(said)
+    else:
+        reason, hint = said.splitlines()[0], None
+        if "malformed" in reason or "not a database" in reason:
+            return sqlite.damaged(sqlite.path_of(url, make_url(url)), f"is damaged: {reason}")
+        if "full" in reason:
+            hint = "free some space and run again; what was written before is intact"
+        elif "locked" in reason:
+            hint = f"another program has held the database for {sqlite.BUSY_TIMEOUT_S:.0f} s; close it and run again"
     return StorageError(f"the study database failed: {reason}", where=redact_url(url), hint=hint)
-
-
-def _damaged(path: Path, what: str) -> StorageError:
-    return StorageError(
-        what,
-        where=str(path),
-        hint="nothing was changed; restore a copy, try `sqlite3 FILE .recover`, or use another with --storage",
-    )

@@ -8,18 +8,23 @@ attributes of Trial are guaranteed to be written into a persistent storage befor
 from __future__ import annotations
 
 import copy
+import datetime
 import json
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeVar
 
 from optuna.distributions import BaseDistribution, check_distribution_compatibility
 from optuna.storages import RDBStorage
 from optuna.storages._cached_storage import _CachedStorage, _StudyInfo
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import Connection
 
 from fxai.study import rows
+from fxai.study.outage import whole
 from fxai.study.storage import reading, writing
+
+T = TypeVar("T")
 
 
 class WorkerStorage(_CachedStorage):
@@ -35,8 +40,7 @@ class WorkerStorage(_CachedStorage):
 
     def adopt(self, study_id: int, trial_id: int) -> FrozenTrial:
         """Take over a trial that was claimed: from now on it is read from memory. Returns what it is."""
-        with reading(self._backend) as connection:
-            self._mine = _own(rows.read_trial(connection, trial_id))
+        self._mine = _own(self._read(lambda connection: rows.read_trial(connection, trial_id)))
         self._changes = rows.Changes()
         with self._lock:
             self._studies.setdefault(study_id, _StudyInfo()).unfinished_trial_ids.add(trial_id)
@@ -54,9 +58,9 @@ class WorkerStorage(_CachedStorage):
         Raises:
             UpdateFinishedTrialError: the trial was taken away from this worker.
         """
-        if self._mine is not None and self._changes:
-            with writing(self._backend) as connection:
-                rows.add(connection, self._mine._trial_id, self._changes)
+        mine = self._mine
+        if mine is not None and self._changes:
+            self._write(lambda connection, _again: rows.add(connection, mine._trial_id, self._changes))
             self._changes = rows.Changes()
 
     def set_trial_param(
@@ -79,8 +83,8 @@ class WorkerStorage(_CachedStorage):
         study_id, _ = self._trial_id_to_study_id_and_number[trial_id]
         known = self._studies[study_id].param_distribution
         if name not in known:
-            with reading(self._backend) as connection:
-                known[name] = rows.first_distribution(connection, study_id, name) or distribution
+            first = self._read(lambda connection: rows.first_distribution(connection, study_id, name))
+            known[name] = first or distribution
         check_distribution_compatibility(known[name], distribution)
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
@@ -121,8 +125,12 @@ class WorkerStorage(_CachedStorage):
         mine = self._owned(trial_id)
         if mine is None or not state.is_finished():
             return super().set_trial_state_values(trial_id, state, values)
-        with writing(self._backend) as connection:
-            ended = rows.finish(connection, trial_id, state, values or (), self._changes)
+        ended = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
+        self._write(
+            lambda connection, again: rows.finish(
+                connection, trial_id, state, values or (), self._changes, ended=ended, again=again
+            )
+        )
         mine.state = state
         mine.values = list(values) if values is not None else None
         mine.datetime_complete = rows.local_time(ended)
@@ -152,14 +160,15 @@ class WorkerStorage(_CachedStorage):
             known[self._mine._trial_id] = _own(self._mine)
         with self._lock:
             study = self._studies.setdefault(study_id, _StudyInfo())
-            with reading(self._backend) as connection:
-                trials = rows.trials_between(
+            trials = self._read(
+                lambda connection: rows.trials_between(
                     connection,
                     study_id,
                     after=study.last_finished_trial_id,
                     besides=study.unfinished_trial_ids,
                     known=known,
                 )
+            )
             self._add_trials_to_cache(study_id, trials)
             for trial in trials:
                 if not trial.state.is_finished():
@@ -168,6 +177,24 @@ class WorkerStorage(_CachedStorage):
                 study.last_finished_trial_id = max(study.last_finished_trial_id, trial._trial_id)
                 study.unfinished_trial_ids.discard(trial._trial_id)
                 self._finished.pop(trial._trial_id, None)
+
+    def _read(self, work: Callable[[Connection], T]) -> T:
+        """Read in one transaction, over again where it broke off."""
+
+        def once(_again: bool) -> T:
+            with reading(self._backend) as connection:
+                return work(connection)
+
+        return whole(once)
+
+    def _write(self, work: Callable[[Connection, bool], None]) -> None:
+        """Write in one transaction, over again where it broke off; `work` is told so (`outage.whole`)."""
+
+        def once(again: bool) -> None:
+            with writing(self._backend) as connection:
+                work(connection, again)
+
+        whole(once)
 
     def _owned(self, trial_id: int) -> FrozenTrial | None:
         return self._mine if self._mine is not None and self._mine._trial_id == trial_id else None

@@ -7,8 +7,6 @@ import os
 import sqlite3
 import subprocess
 import sys
-import uuid
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -44,23 +42,6 @@ PARAMS = {
 
 def url_of(path: Path) -> str:
     return f"sqlite:///{path}"
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """An empty database; PostgreSQL's is made for the test on the server that FXAI_TEST_POSTGRESQL names."""
-    if request.param == "sqlite":
-        yield url_of(tmp_path / "study.db")
-        return
-    psycopg = pytest.importorskip("psycopg")
-    server = os.environ.get("FXAI_TEST_POSTGRESQL")
-    if not server:
-        pytest.skip("FXAI_TEST_POSTGRESQL names no server")
-    name = f"fxai_test_{uuid.uuid4().hex}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-        yield f"{server.rpartition('/')[0]}/{name}"
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def fill(storage: RDBStorage) -> None:
@@ -115,10 +96,10 @@ def sorted_attrs(found: dict[str, str], trial: Any) -> dict[str, str]:
 
 
 @pytest.fixture
-def filled(url: str) -> str:
-    with opened(url, create=True) as storage:
+def filled(database_url: str) -> str:
+    with opened(database_url, create=True) as storage:
         fill(storage)
-    return url
+    return database_url
 
 
 def test_every_trial_is_as_optuna_reads_it(filled: str) -> None:

@@ -11,7 +11,7 @@ know differences: an embedding does not depend on where the stretch was cut.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -149,6 +149,20 @@ class Policy:
             begin = end
         for member, generator in enumerate(generators):
             _initialise({n: w.detach()[member] for n, w in self.parameters.items()}, generator)
+
+    def state(self) -> dict[str, Tensor]:
+        """Weights, and the scale of what is observed where there is one."""
+        seen = self.observed
+        scale = {} if seen is None else {"mean": seen.mean_PO, "variance": seen.variance_PO}
+        count = {} if seen is None else {"count": torch.tensor(seen.count, dtype=torch.float64)}
+        return {"weights": self.weights_PN, **scale, **count}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Go on with what `state` gave."""
+        self.weights_PN.copy_(state["weights"])
+        if self.observed is not None:
+            mean, variance = (state[name].to(self.device) for name in ("mean", "variance"))
+            self.observed = RunningScale(mean, variance, float(state["count"]))
 
     def encode(self, features_PBLF: Tensor, dropout: DropoutMasks | None = None) -> Tensor:
         """Embed every row that has a complete window.

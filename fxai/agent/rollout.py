@@ -7,7 +7,7 @@ from its own generators, so a member's luck does not depend on its neighbours.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import torch
@@ -99,6 +99,26 @@ class Walker:
 
     def close(self) -> None:
         """There is nothing to release but memory."""
+
+    def state(self) -> dict[str, Tensor]:
+        """Where the segments are in the market, their accounts, and how many rollouts there were."""
+        accounts = {f"accounts.{f.name}": getattr(self._state, f.name) for f in fields(AccountState)}
+        return {"rows": self._rows_PS, "count": torch.tensor(self._count), **accounts}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from what `state` gave.
+
+        Raises:
+            ValueError: the rows lie outside of the market, or a level does not exist.
+        """
+        rows_PS, action = state["rows"], state["accounts.action"]
+        if int(rows_PS.min()) < 0 or int(rows_PS.max()) >= len(self.env.features_NF):
+            raise ValueError("the rows lie outside of the market")
+        if int(action.min()) < 0 or int(action.max()) >= self.env.n_actions:
+            raise ValueError("there is no such level")
+        self._rows_PS, self._count = rows_PS.clone(), int(state["count"])
+        accounts = {f.name: state[f"accounts.{f.name}"].to(self.env.device) for f in fields(AccountState)}
+        self._state = AccountState(**accounts)
 
     @torch.no_grad()
     def rollout(self, policy: Policy, dropout_rates: Sequence[float]) -> Rollout:

@@ -136,6 +136,8 @@ class Policy:
         self.device = device
         self.observed: RunningScale | None = None
         """Applied to what the head sees of an account, where its scale is not known beforehand."""
+        self.rows_at_once: int | None = None
+        """Rows of bars that `embed` encodes at a time; None for all."""
         self.spans = spans(config.window, config.n_layers) if n_features else []
         shapes = _shapes(config, n_features, n_account, n_actions)
         size = sum(_numel(shape) for shape in shapes.values())
@@ -200,6 +202,17 @@ class Policy:
             return self.parameters["head.bias"][:, None, None, None]
         return self.project(self.encode(features_PBLF, dropout)).unsqueeze(3)
 
+    def embed(self, features_PBLF: Tensor, dropout: DropoutMasks | None = None) -> Tensor:
+        """`project` of `encode`, as many stretches at a time as `rows_at_once` allows: what a rollout or an evaluation,
+        which keep nothing for a gradient, need of memory is theirs. [P, B, T, head width]."""
+        stretches, rows = features_PBLF.shape[1:3]
+        many = stretches if self.rows_at_once is None else max(1, self.rows_at_once // rows)
+        pieces = [
+            self.project(self.encode(features_PBLF[:, i : i + many], _some(dropout, i, i + many)))
+            for i in range(0, stretches, many)
+        ]
+        return pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=1)
+
     def project(self, embedding_PBTD: Tensor) -> Tensor:
         """The head's first layer over embeddings, once per bar for all its accounts: [P, B, T, head width]."""
         return linear(embedding_PBTD, self.parameters["head.bar"], self.parameters["head.bias"])
@@ -258,6 +271,11 @@ class Policy:
                 both.append(torch.stack(members).to(self.device))
             masks.append((both[0], both[1]))
         return masks
+
+
+def _some(masks: DropoutMasks | None, begin: int, end: int) -> DropoutMasks | None:
+    """The masks of some stretches."""
+    return None if masks is None else [(a[:, begin:end], b[:, begin:end]) for a, b in masks]
 
 
 def _shapes(c: ModelConfig, n_features: int, n_account: int, n_actions: int) -> dict[str, tuple[int, ...]]:

@@ -130,7 +130,7 @@ class Walker:
         features = env.windows(rows_PS, self.window - 1, steps + 1)
         segments = rows_PS.shape[1]
         masks = policy.dropout_masks(dropout_rates, [m.dropout for m in self.streams], segments, features.shape[2])
-        projected_TPS1H = policy.project(policy.encode(features, masks)).permute(2, 0, 1, 3).unsqueeze(3)
+        projected_TPS1H = policy.embed(features, masks).permute(2, 0, 1, 3).unsqueeze(3)
         noise = action_noise(self.streams, (steps, segments, self.accounts, policy.n_actions), env.device)
         stacked_bars, bars = env.bars(rows_PS, steps)
 

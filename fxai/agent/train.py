@@ -105,6 +105,7 @@ def train(
     walker = new_walker(configs, part, streams, device)
     try:
         policy = walker.policy(first.model, device)
+        policy.rows_at_once = rows_at_once(first)
         learner = Learner(configs, walker, policy, streams)
         if resume is not None:
             learner.go_on(resume)
@@ -143,6 +144,14 @@ def _steps(t: TrainingConfig, learner: Learner, policy: Policy, evaluate: Evalua
             return
 
 
+def rows_at_once(config: TrialConfig) -> int | None:
+    """Rows of bars in a micro-batch: no pass of the encoder takes more at once. None where minibatches are not cut."""
+    t = config.training
+    if t.gradient_accumulation_steps == 1:
+        return None
+    return t.segments_per_micro_batch * (config.model.window + t.rollout_steps)
+
+
 def new_walker(
     configs: Sequence[TrialConfig], part: MarketPart | None, streams: Sequence[MemberStreams], device: torch.device
 ) -> Walker | GymWalker:
@@ -171,6 +180,7 @@ def new_walker(
 
 _SHAPE_FIELDS = (
     "batch_size",
+    "gradient_accumulation_steps",
     "n_epochs",
     "n_segments",
     "accounts_per_segment",
@@ -324,7 +334,8 @@ class Learner:
             learning_rate_P=self._rate_P * (1.0 - done * self._anneal_P),
             max_grad_norm_P=self._max_grad_norm_P,
             n_epochs=self._training.n_epochs,
-            segments_per_batch=self._training.batch_size // self._training.transitions_per_segment,
+            segments_per_batch=self._training.segments_per_batch,
+            micro_batches=self._training.gradient_accumulation_steps,
             streams=self._streams,
             alive_P=self._alive_P,
         )

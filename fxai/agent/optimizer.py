@@ -5,6 +5,8 @@ Axes: P population, N weights of a member, all in one flat tensor.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -30,6 +32,16 @@ class PopulationAdam:
         self.mean_PN = torch.zeros_like(weights_PN)
         self.square_PN = torch.zeros_like(weights_PN)
         self.steps_P1 = torch.zeros(len(weights_PN), 1, device=weights_PN.device)
+
+    def state(self) -> dict[str, Tensor]:
+        """Moments and steps; the weights are the policy's."""
+        return {"mean": self.mean_PN, "square": self.square_PN, "steps": self.steps_P1}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Go on with what `state` gave."""
+        self.mean_PN.copy_(state["mean"])
+        self.square_PN.copy_(state["square"])
+        self.steps_P1.copy_(state["steps"])
 
     @torch.no_grad()
     def step(

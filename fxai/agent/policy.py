@@ -11,7 +11,7 @@ know differences: an embedding does not depend on where the stretch was cut.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -136,6 +136,8 @@ class Policy:
         self.device = device
         self.observed: RunningScale | None = None
         """Applied to what the head sees of an account, where its scale is not known beforehand."""
+        self.rows_at_once: int | None = None
+        """Rows of bars that `embed` encodes at a time; None for all."""
         self.spans = spans(config.window, config.n_layers) if n_features else []
         shapes = _shapes(config, n_features, n_account, n_actions)
         size = sum(_numel(shape) for shape in shapes.values())
@@ -149,6 +151,20 @@ class Policy:
             begin = end
         for member, generator in enumerate(generators):
             _initialise({n: w.detach()[member] for n, w in self.parameters.items()}, generator)
+
+    def state(self) -> dict[str, Tensor]:
+        """Weights, and the scale of what is observed where there is one."""
+        seen = self.observed
+        scale = {} if seen is None else {"mean": seen.mean_PO, "variance": seen.variance_PO}
+        count = {} if seen is None else {"count": torch.tensor(seen.count, dtype=torch.float64)}
+        return {"weights": self.weights_PN, **scale, **count}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Go on with what `state` gave."""
+        self.weights_PN.copy_(state["weights"])
+        if self.observed is not None:
+            mean, variance = (state[name].to(self.device) for name in ("mean", "variance"))
+            self.observed = RunningScale(mean, variance, float(state["count"]))
 
     def encode(self, features_PBLF: Tensor, dropout: DropoutMasks | None = None) -> Tensor:
         """Embed every row that has a complete window.
@@ -185,6 +201,17 @@ class Policy:
         if not self.n_features:
             return self.parameters["head.bias"][:, None, None, None]
         return self.project(self.encode(features_PBLF, dropout)).unsqueeze(3)
+
+    def embed(self, features_PBLF: Tensor, dropout: DropoutMasks | None = None) -> Tensor:
+        """`project` of `encode`, as many stretches at a time as `rows_at_once` allows: what a rollout or an evaluation,
+        which keep nothing for a gradient, need of memory is theirs. [P, B, T, head width]."""
+        stretches, rows = features_PBLF.shape[1:3]
+        many = stretches if self.rows_at_once is None else max(1, self.rows_at_once // rows)
+        pieces = [
+            self.project(self.encode(features_PBLF[:, i : i + many], _some(dropout, i, i + many)))
+            for i in range(0, stretches, many)
+        ]
+        return pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=1)
 
     def project(self, embedding_PBTD: Tensor) -> Tensor:
         """The head's first layer over embeddings, once per bar for all its accounts: [P, B, T, head width]."""
@@ -244,6 +271,11 @@ class Policy:
                 both.append(torch.stack(members).to(self.device))
             masks.append((both[0], both[1]))
         return masks
+
+
+def _some(masks: DropoutMasks | None, begin: int, end: int) -> DropoutMasks | None:
+    """The masks of some stretches."""
+    return None if masks is None else [(a[:, begin:end], b[:, begin:end]) for a, b in masks]
 
 
 def _shapes(c: ModelConfig, n_features: int, n_account: int, n_actions: int) -> dict[str, tuple[int, ...]]:

@@ -7,7 +7,7 @@ from its own generators, so a member's luck does not depend on its neighbours.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import torch
@@ -100,6 +100,26 @@ class Walker:
     def close(self) -> None:
         """There is nothing to release but memory."""
 
+    def state(self) -> dict[str, Tensor]:
+        """Where the segments are in the market, their accounts, and how many rollouts there were."""
+        accounts = {f"accounts.{f.name}": getattr(self._state, f.name) for f in fields(AccountState)}
+        return {"rows": self._rows_PS, "count": torch.tensor(self._count), **accounts}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from what `state` gave.
+
+        Raises:
+            ValueError: the rows lie outside of the market, or a level does not exist.
+        """
+        rows_PS, action = state["rows"], state["accounts.action"]
+        if int(rows_PS.min()) < 0 or int(rows_PS.max()) >= len(self.env.features_NF):
+            raise ValueError("the rows lie outside of the market")
+        if int(action.min()) < 0 or int(action.max()) >= self.env.n_actions:
+            raise ValueError("there is no such level")
+        self._rows_PS, self._count = rows_PS.clone(), int(state["count"])
+        accounts = {f.name: state[f"accounts.{f.name}"].to(self.env.device) for f in fields(AccountState)}
+        self._state = AccountState(**accounts)
+
     @torch.no_grad()
     def rollout(self, policy: Policy, dropout_rates: Sequence[float]) -> Rollout:
         """Walk `steps` bars with actions drawn from the policy."""
@@ -110,7 +130,7 @@ class Walker:
         features = env.windows(rows_PS, self.window - 1, steps + 1)
         segments = rows_PS.shape[1]
         masks = policy.dropout_masks(dropout_rates, [m.dropout for m in self.streams], segments, features.shape[2])
-        projected_TPS1H = policy.project(policy.encode(features, masks)).permute(2, 0, 1, 3).unsqueeze(3)
+        projected_TPS1H = policy.embed(features, masks).permute(2, 0, 1, 3).unsqueeze(3)
         noise = action_noise(self.streams, (steps, segments, self.accounts, policy.n_actions), env.device)
         stacked_bars, bars = env.bars(rows_PS, steps)
 

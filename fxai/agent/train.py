@@ -6,7 +6,7 @@ A population is P trainings of one shape: seeds of one trial, or trials that dif
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +20,7 @@ from fxai.agent.optimizer import PopulationAdam
 from fxai.agent.policy import Policy
 from fxai.agent.rollout import Rollout, Walker
 from fxai.agent.seeding import MemberStreams
+from fxai.agent.snapshot import BadSnapshot, Lasting, Snapshot
 from fxai.agent.update import LOSS_NAMES, LossWeights, as_batch, update
 from fxai.config import TrainingConfig, TrialConfig
 from fxai.env.rewards import RewardFunction
@@ -51,6 +52,9 @@ class Progress:
     """Per member, why it was stopped."""
     policy: Policy
     """The present weights; changed by the next update."""
+    snapshot: Callable[[], Snapshot] | None = None
+    """Takes a snapshot of the training, until the next update; None in a Gymnasium environment, whose copies cannot be
+    saved."""
 
 
 def resolve_device(name: str) -> torch.device:
@@ -72,7 +76,12 @@ def resolve_device(name: str) -> torch.device:
 
 
 def train(
-    configs: Sequence[TrialConfig], seeds: Sequence[int], part: MarketPart | None, evaluate: Evaluate
+    configs: Sequence[TrialConfig],
+    seeds: Sequence[int],
+    part: MarketPart | None,
+    evaluate: Evaluate,
+    *,
+    resume: Snapshot | None = None,
 ) -> Generator[Progress, None, None]:
     """Train a population.
 
@@ -81,24 +90,43 @@ def train(
         seeds: one per member.
         part: the training part of the market; None where `env.gym_id` takes its place.
         evaluate: called every `eval_frequency` updates and after the last.
+        resume: go on after its last update; on a CPU all that follows is bit by bit as it would have been.
 
     Yields:
         Progress after every update. Ends early when every member has stopped.
+
+    Raises:
+        BadSnapshot: `resume` does not fit, at the call.
     """
     first = configs[0]
     check_shapes(configs)
     device = resolve_device(first.training.device)
     streams = [MemberStreams.from_seed(seed) for seed in seeds]
-    with closing(new_walker(configs, part, streams, device)) as walker:
+    walker = new_walker(configs, part, streams, device)
+    try:
         policy = walker.policy(first.model, device)
-        yield from _updates(first.training, Learner(configs, walker, policy, streams), policy, evaluate)
+        policy.rows_at_once = rows_at_once(first)
+        learner = Learner(configs, walker, policy, streams)
+        if resume is not None:
+            learner.go_on(resume)
+    except BaseException:
+        walker.close()
+        raise
+    return _updates(first.training, learner, policy, evaluate, walker)
 
 
 def _updates(
-    t: TrainingConfig, learner: Learner, policy: Policy, evaluate: Evaluate
+    t: TrainingConfig, learner: Learner, policy: Policy, evaluate: Evaluate, walker: Walker | GymWalker
 ) -> Generator[Progress, None, None]:
+    with closing(walker):
+        yield from _steps(t, learner, policy, evaluate)
+
+
+def _steps(t: TrainingConfig, learner: Learner, policy: Policy, evaluate: Evaluate) -> Generator[Progress, None, None]:
     per_update = policy.population * t.n_segments * t.transitions_per_segment
-    for number in range(1, t.total_updates + 1):
+    if not any(learner.alive):
+        return
+    for number in range(learner.updates + 1, t.total_updates + 1):
         losses = learner.update()
         over = number == t.total_updates or not any(learner.alive)
         scores = evaluate(policy) if over or number % t.eval_frequency == 0 else None
@@ -110,9 +138,18 @@ def _updates(
             scores=scores,
             stopped=tuple(learner.stopped),
             policy=policy,
+            snapshot=learner.snapshot if learner.can_be_saved else None,
         )
         if over:
             return
+
+
+def rows_at_once(config: TrialConfig) -> int | None:
+    """Rows of bars in a micro-batch: no pass of the encoder takes more at once. None where minibatches are not cut."""
+    t = config.training
+    if t.gradient_accumulation_steps == 1:
+        return None
+    return t.segments_per_micro_batch * (config.model.window + t.rollout_steps)
 
 
 def new_walker(
@@ -143,6 +180,7 @@ def new_walker(
 
 _SHAPE_FIELDS = (
     "batch_size",
+    "gradient_accumulation_steps",
     "n_epochs",
     "n_segments",
     "accounts_per_segment",
@@ -195,6 +233,16 @@ class RewardScale:
         self._square_P += (square_P - self._square_P) / self._count
         return reward_TPSK / (self._square_P.sqrt()[:, None, None] + 1e-8)
 
+    def state(self) -> dict[str, Tensor]:
+        """Returns under way, their mean square, and of how many rollouts it is."""
+        return {"carried": self._carried_PSK, "square": self._square_P, "count": torch.tensor(self._count)}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from what `state` gave."""
+        self._carried_PSK = state["carried"].to(self._square_P.device)
+        self._square_P = state["square"].to(self._square_P.device, copy=True)
+        self._count = int(state["count"])
+
 
 class Learner:
     """Everything that lives from update to update: walker, optimizer, reward scale, who is alive."""
@@ -226,13 +274,46 @@ class Learner:
         )
         self._scale = RewardScale(self._gamma_P11, first.n_segments, first.accounts_per_segment)
         self._alive_P = torch.ones(policy.population, dtype=torch.bool, device=policy.device)
-        self._updates = 0
+        self.updates = 0
+        """Updates done."""
         self.stopped: list[str | None] = [None] * policy.population
 
     @property
     def alive(self) -> list[bool]:
         """Members that still train."""
         return [reason is None for reason in self.stopped]
+
+    @property
+    def can_be_saved(self) -> bool:
+        """Whether a snapshot holds all that there is."""
+        return isinstance(self._walker, Walker)
+
+    def _parts(self) -> dict[str, Lasting]:
+        parts: dict[str, Lasting] = {
+            "policy": self._policy,
+            "optimizer": self._optimizer,
+            "reward_scale": self._scale,
+            **{f"member{i}": streams for i, streams in enumerate(self._streams)},
+        }
+        return {**parts, "walker": self._walker} if isinstance(self._walker, Walker) else parts
+
+    def snapshot(self) -> Snapshot:
+        """All that the next update depends on."""
+        return Snapshot.of(self._parts(), self.updates, self.stopped)
+
+    def go_on(self, snapshot: Snapshot) -> None:
+        """Be where the snapshot was taken.
+
+        Raises:
+            BadSnapshot: it does not fit this training.
+        """
+        if not self.can_be_saved:
+            raise BadSnapshot("a training in a Gymnasium environment cannot go on from a snapshot")
+        if len(snapshot.stopped) != len(self.stopped) or not 0 < snapshot.update <= self._training.total_updates:
+            raise BadSnapshot(f"it is of {len(snapshot.stopped)} members after update {snapshot.update}")
+        snapshot.put_back(self._parts())
+        self.updates, self.stopped = snapshot.update, list(snapshot.stopped)
+        self._alive_P = torch.tensor(self.alive, device=self._policy.device)
 
     def update(self) -> list[dict[str, float]]:
         """One rollout and one PPO update; returns each member's losses."""
@@ -244,7 +325,7 @@ class Learner:
         value = rollout.value_TPSK
         advantage = gae(scaled, value, rollout.ended_TPSK, self._gamma_P11, self._lambda_P11)
         target = advantage + value[:-1]
-        done = self._updates / self._training.total_updates
+        done = self.updates / self._training.total_updates
         losses_PN, norm_P, self._alive_P = update(
             self._policy,
             self._optimizer,
@@ -253,11 +334,12 @@ class Learner:
             learning_rate_P=self._rate_P * (1.0 - done * self._anneal_P),
             max_grad_norm_P=self._max_grad_norm_P,
             n_epochs=self._training.n_epochs,
-            segments_per_batch=self._training.batch_size // self._training.transitions_per_segment,
+            segments_per_batch=self._training.segments_per_batch,
+            micro_batches=self._training.gradient_accumulation_steps,
             streams=self._streams,
             alive_P=self._alive_P,
         )
-        self._updates += 1
+        self.updates += 1
         if self._policy.observed is not None:
             # after the update, which must see what the rollout saw
             self._policy.observed.add(rollout.account_PSTKO)
@@ -273,5 +355,5 @@ class Learner:
         names = (*LOSS_NAMES, "grad_norm", "explained_variance", "step_reward")
         for member, row in enumerate(rows):
             if not row[-1] and self.stopped[member] is None:
-                self.stopped[member] = f"loss or gradient was not finite at update {self._updates}"
+                self.stopped[member] = f"loss or gradient was not finite at update {self.updates}"
         return [dict(zip(names, row, strict=False)) for row in rows]

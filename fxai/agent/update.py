@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -120,6 +121,33 @@ def _clipped_loss(
     return loss_P, parts
 
 
+def accumulated(
+    policy: Policy, batch: Batch, weights: LossWeights, micro_batches: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Loss, its parts and gradient of a minibatch, micro-batch by micro-batch.
+
+    All are means over transitions, and a segment has as many as any other: a micro-batch counts by its segments.
+
+    Args:
+        micro_batches: whole segments each, as even as can be; more than there are segments are one segment each.
+
+    Returns:
+        The loss [P], the mean of each of `LOSS_NAMES` [P, 5], both detached, and the gradient [P, N].
+    """
+    segments = batch.action.shape[1]
+    cuts = [segments * i // micro_batches for i in range(micro_batches + 1)]
+    total: tuple[Tensor, Tensor, Tensor] | None = None
+    for begin, end in pairwise(cuts):
+        if begin == end:
+            continue
+        loss_P, parts = ppo_loss(policy, batch.slice(begin, end), weights)
+        share = (end - begin) / segments
+        own = (loss_P.detach() * share, parts * share, policy.gradients((loss_P * share).sum()))
+        total = own if total is None else tuple(a.add_(b) for a, b in zip(total, own, strict=True))  # type: ignore[assignment]
+    assert total is not None
+    return total
+
+
 def update(
     policy: Policy,
     optimizer: PopulationAdam,
@@ -130,10 +158,11 @@ def update(
     max_grad_norm_P: Tensor,
     n_epochs: int,
     segments_per_batch: int,
+    micro_batches: int = 1,
     streams: list[MemberStreams],
     alive_P: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """`n_epochs` passes over the rollout in minibatches of `segments_per_batch` segments.
+    """`n_epochs` passes over the rollout in minibatches of `segments_per_batch` segments, each in `micro_batches`.
 
     A member whose loss or gradient is not finite stops before that step and keeps its last finite weights.
 
@@ -149,9 +178,8 @@ def update(
         shuffled = batch.pick(order_PS.to(policy.device))
         for begin in range(0, segments, segments_per_batch):
             part = shuffled.slice(begin, begin + segments_per_batch)
-            loss_P, parts = ppo_loss(policy, part, weights)
-            gradients_PN = policy.gradients(loss_P.sum())
-            alive_P = alive_P & torch.isfinite(loss_P.detach())
+            loss_P, parts, gradients_PN = accumulated(policy, part, weights, micro_batches)
+            alive_P = alive_P & torch.isfinite(loss_P)
             norm_P, alive_P = optimizer.step(gradients_PN, learning_rate_P, max_grad_norm_P, alive_P)
             totals += parts
             norms += norm_P

@@ -21,6 +21,10 @@ class TrainingConfig(Settings):
     batch_size: Count = 4096
     """Transitions per gradient step; a whole number of segments."""
 
+    gradient_accumulation_steps: Count = 1
+    """Micro-batches of whole segments that a minibatch is worked off in: less memory, the same result up to rounding.
+    More than it has segments are one segment each."""
+
     n_epochs: Count = 4
     """Passes over each rollout."""
 
@@ -80,6 +84,16 @@ class TrainingConfig(Settings):
     def transitions_per_segment(self) -> int:
         """Transitions that one segment gives per rollout."""
         return self.accounts_per_segment * self.rollout_steps
+
+    @property
+    def segments_per_batch(self) -> int:
+        """Segments of a minibatch."""
+        return self.batch_size // self.transitions_per_segment
+
+    @property
+    def segments_per_micro_batch(self) -> int:
+        """Segments of the largest micro-batch, at least 1."""
+        return -(-self.segments_per_batch // self.gradient_accumulation_steps)
 
     @model_validator(mode="after")
     def _batches_are_whole_segments(self) -> TrainingConfig:

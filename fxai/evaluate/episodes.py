@@ -45,7 +45,7 @@ def run_policy(
         if begin not in chunk:
             chunk.clear()
             features = env.windows(rows_PE + begin, window - 1, min(CHUNK, steps - begin))
-            chunk[begin] = policy.project(policy.encode(features)).unsqueeze(3)
+            chunk[begin] = policy.embed(features).unsqueeze(3)
         logits, _ = policy.head(chunk[begin][:, :, t - begin], env.observe(state, close))
         return logits.argmax(-1)
 

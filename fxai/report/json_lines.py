@@ -3,7 +3,8 @@
 Every object has `event` and `time` (UTC, ISO 8601). Keys are only ever added. What is unknown or not finite is null.
 
 study_started   study, n_trials, finished (before this run), best {trial, value} | null, direction, metric
-trial_started   trial, worker, params {dotted name: value}, seed, requeue_of (the trial that it repeats | null)
+trial_started   trial, worker, params {dotted name: value}, seed, requeue_of (the trial that it repeats | null),
+                continued_from (the update after which it goes on with what that trial saved | null)
 report          trial, worker, step, total_steps, value, env_steps, env_steps_per_s, metrics {…} | null, train {…}
 trial_finished  trial, worker, state (complete, pruned, fail, requeued), value, values [one per metric] | null,
                 feasible, error, duration_s
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 _KEYS = {
-    "trial_started": ("params", "seed", "requeue_of"),
+    "trial_started": ("params", "seed", "requeue_of", "continued_from"),
     "report": ("step", "total_steps", "value", "env_steps", "env_steps_per_s", "metrics", "train"),
     "trial_finished": ("state", "value", "values", "feasible", "error", "duration_s"),
 }

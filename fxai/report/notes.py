@@ -94,7 +94,8 @@ class Notebook:
         if attrs.get("requeued_as") is not None:
             said.append(f"Its parameters were queued again as trial {_code(attrs['requeued_as'])}.")
         if attrs.get("requeue_of") is not None:
-            said.append(f"It repeats trial {_code(attrs['requeue_of'])}, which was cut short.")
+            after = f" It went on after update {_code(attrs['continued_from'])}." if "continued_from" in attrs else ""
+            said.append(f"It repeats trial {_code(attrs['requeue_of'])}, which was cut short.{after}")
         return said
 
     def _columns(self, trial: FrozenTrial) -> dict[str, dict[str, float]]:

@@ -188,9 +188,7 @@ def load_best_params(path: Path) -> BestParams:
 
 def best_config_of(spec: StudySpec, trial: FrozenTrial) -> TrialConfig:
     """The config that the trial trained with, its own seed included: complete, and trains as it is."""
-    config = space.apply(spec.base, trial.params)
-    seed = trial.user_attrs.get("seed")
-    return space.with_seed(config, seed) if isinstance(seed, int) else config
+    return space.as_run(space.apply(spec.base, trial.params), trial.user_attrs)
 
 
 def best_config_text(spec: StudySpec, outcome: Outcome, best: FrozenTrial, said: Sequence[str]) -> str:
@@ -280,7 +278,15 @@ def _trial_record(trial: FrozenTrial) -> dict[str, Any]:
         "versions",
         "git_commit",
     )
-    sometimes = ("default", "requeue_of", "requeued_as", "attempt", "instruments")
+    sometimes = (
+        "default",
+        "requeue_of",
+        "requeued_as",
+        "continued_from",
+        "attempt",
+        "gradient_accumulation_steps",
+        "instruments",
+    )
     reported = sorted(trial.intermediate_values.items())
     record: dict[str, Any] = {
         "number": trial.number,

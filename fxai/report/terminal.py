@@ -107,7 +107,7 @@ class PlainView:
             return
         row = self._progress.apply(event)
         if row is not None and event["kind"] == "trial_started":
-            self._line(f"trial {row.number} started: {assignments(row.params)}")
+            self._line(f"trial {row.number} started{_where(event)}: {assignments(row.params)}")
         elif row is not None and event["kind"] == "trial_finished":
             self._line(finished_line(self._progress, row, self._metric))
 
@@ -122,6 +122,12 @@ class PlainView:
     def _line(self, text: str) -> None:
         self._stream.write(f"{self._time_of_day()} {text}\n")
         self._stream.flush()
+
+
+def _where(event: Mapping[str, Any]) -> str:
+    """Of a trial that goes on from a checkpoint, from which."""
+    update = event.get("continued_from")
+    return "" if update is None else f" after update {update}, where trial {event.get('requeue_of')} was cut short"
 
 
 class LiveView:

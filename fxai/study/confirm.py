@@ -229,7 +229,7 @@ def _by_objective(
     seeded = config.model_copy(update={"training": config.training.model_copy(update={"seed": seed})})
     own = folder / "confirm" / f"{name}_{seed}"
     own.mkdir(parents=True, exist_ok=True)
-    request = TrialRequest(number=0, config=seeded, ruler=spec.ruler, seed=seed, folder=own)
+    request = TrialRequest(number=0, config=seeded, ruler=spec.ruler, seed=seed, folder=own, checkpoint_s=None)
     metrics: Mapping[str, float] | None = None
     for report in load_objective(spec.objective, spec.metric_names[0])(request):
         metrics = report.metrics or metrics

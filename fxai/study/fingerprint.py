@@ -33,7 +33,7 @@ from fxai.study.recorded import recorded_spec as recorded_spec
 from fxai.study.spec import StudySpec
 from fxai.study.storage import creating, load_study, study_names
 
-_MEANS_NOTHING = {"training.device", "training.seed"}
+_MEANS_NOTHING = {"training.device", "training.seed", "training.gradient_accumulation_steps"}
 """Settings of the base config that no result depends on: each trial has its own seed. The section `wandb` does not
 count either, nor where the data lie and how they are read where `data_hash` stands for the bars."""
 

@@ -26,6 +26,10 @@ DEFAULT_OBJECTIVE = "fxai.study.ppo:objective"
 """The PPO training; resolved inside the worker process, so that nothing else imports torch."""
 
 
+def _never() -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialRequest:
     """One training that a trial asks for."""
@@ -43,7 +47,14 @@ class TrialRequest:
     """From (study seed, trial number); a trial that is run again keeps it."""
 
     folder: Path
-    """The trial's own folder; it exists."""
+    """The trial's own folder; it exists. Files `checkpoint*` in it are handed to the trial that repeats a trial which
+    was cut short, and removed when a trial ends."""
+
+    checkpoint_s: float | None = 60.0
+    """Seconds of training between two checkpoints; None for none while it runs."""
+
+    stopping: Callable[[], bool] = _never
+    """Whether the worker was asked to stop: asked when the iterator is closed, which a pruned trial's is too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +85,65 @@ class Report:
     equity: EquityCurve | None = field(default=None, compare=False)
     """Equity over the episodes of the evaluation; the last one told is kept in the trial's equity.csv."""
 
+    elapsed_s: float | None = field(default=None, compare=False)
+    """Seconds of training so far, those before a checkpoint included; None for the worker's own clock."""
+
+    continued_from: int | None = field(default=None, compare=False)
+    """The update of the checkpoint from which this report is told once more; None of a report that is new."""
+
     failure: str | None = None
     """Why every member stopped as non-finite; the metrics are then finite floor values, and no report follows."""
+
+
+class OutOfMemory(FxaiError):
+    """A training that needs more memory than there is."""
+
+    def __init__(self, device: str, peak_bytes: int | None, total_bytes: int | None, segments: int) -> None:
+        """Say where and how much.
+
+        Args:
+            device: `cpu` or `cuda:N`.
+            peak_bytes: what the training took at most, on a CPU its whole process; None where nobody tells.
+            total_bytes: what the device has, on a CPU the machine or the container; None where nobody tells.
+            segments: of the largest micro-batch, `TrainingConfig.segments_per_micro_batch`.
+        """
+        self.device, self.peak_bytes, self.total_bytes, self.segments = device, peak_bytes, total_bytes, segments
+        peak = "" if peak_bytes is None else f": peak {_gib(peak_bytes)}"
+        total = "" if peak_bytes is None or total_bytes is None else f" of {_gib(total_bytes)}"
+        super().__init__(f"out of memory on {device}{peak}{total}")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """It travels from a worker process to its parent."""
+        return OutOfMemory, (self.device, self.peak_bytes, self.total_bytes, self.segments)
+
+
+class DeviceLost(FxaiError):
+    """A device that this process cannot use any more: nothing but a new process helps."""
+
+    def __init__(self, device: str, reason: str) -> None:
+        """Say which and why, each in one line."""
+        self.device, self.reason = device, reason
+        super().__init__(f"{device} is lost to this process: {reason}")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """It travels from a worker process to its parent."""
+        return DeviceLost, (self.device, self.reason)
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB"
+
+
+def shrunk(config: TrialConfig) -> int | None:
+    """`gradient_accumulation_steps` of a training that needs less memory: twice as many.
+
+    Returns:
+        None where a micro-batch is one segment already.
+    """
+    training = config.training
+    if training.segments_per_micro_batch == 1:
+        return None
+    return min(2 * training.gradient_accumulation_steps, training.segments_per_batch)
 
 
 Objective = Callable[[TrialRequest], Iterator[Report]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -11,30 +11,69 @@ import torch
 
 from fxai.agent.process import prepare_process
 from fxai.agent.seeding import member_seeds
+from fxai.agent.snapshot import BadSnapshot, meaning_of
 from fxai.agent.train import Progress, resolve_device, train
 from fxai.config import DataConfig, TrialConfig
 from fxai.config.metrics import FLOOR
 from fxai.evaluate.gym_episodes import GymEvaluator
 from fxai.evaluate.validation import Evaluator
 from fxai.market.data import Market, MarketPart, load_market
+from fxai.study.checkpoints import Checkpoints
+from fxai.study.failures import named_failures
 from fxai.study.objective import Report, TrialRequest
 
 
 def objective(request: TrialRequest) -> Iterator[Report]:
-    """One trial: `n_seeds` members trained as one population, their mean score reported."""
+    """One trial: `n_seeds` members trained as one population, their mean score reported.
+
+    It goes on from the checkpoint in the trial's folder where there is one, after telling once more what was told
+    before it; a Gymnasium environment cannot be saved, and begins anew.
+
+    Raises:
+        OutOfMemory, DeviceLost: of the device.
+    """
     prepare_process()
+    device = resolve_device(request.config.training.device)
+    with named_failures(device, request.config.training):
+        yield from _train(request, device)
+
+
+def _train(request: TrialRequest, device: torch.device) -> Iterator[Report]:
     config = request.config
     arena = arena_of(config, request.ruler)
     seeds = member_seeds(request.seed, config.training.n_seeds)
-    device = device_name(config.training.device)
-    with closing(train(arena.members, seeds, arena.train, arena.evaluate)) as training:
+    data_hash = None if arena.market is None else arena.market.data_hash
+    meaning = meaning_of(arena.members, seeds, ruler=request.ruler, data_hash=data_hash, device=device)
+    checkpoints = Checkpoints(request, meaning)
+    name = device_name(config.training.device)
+    with closing(_begin(checkpoints, arena, seeds)) as training:
+        yield from checkpoints.told_again()
         for progress in training:
-            last = progress.update == progress.total_updates
-            report = as_report(progress, device, arena.evaluate.by_instrument() if last else None)
-            if report.metrics is not None:
-                sound = [why is None for why in progress.stopped]
-                report = replace(report, equity=arena.evaluate.equity(sound))
-            yield report
+            try:
+                yield checkpoints.note(_report(progress, name, arena))
+            except GeneratorExit:
+                if request.stopping():
+                    checkpoints.save(progress)
+                raise
+            if checkpoints.due and progress.update < progress.total_updates:
+                checkpoints.save(progress)
+
+
+def _begin(checkpoints: Checkpoints, arena: Arena, seeds: list[int]) -> Generator[Progress, None, None]:
+    """The training, from its checkpoint if there is one that fits."""
+    try:
+        return train(arena.members, seeds, arena.train, arena.evaluate, resume=checkpoints.load())
+    except BadSnapshot as error:
+        checkpoints.refuse(error)
+        return train(arena.members, seeds, arena.train, arena.evaluate)
+
+
+def _report(progress: Progress, device: str, arena: Arena) -> Report:
+    last = progress.update == progress.total_updates
+    report = as_report(progress, device, arena.evaluate.by_instrument() if last else None)
+    if report.metrics is None:
+        return report
+    return replace(report, equity=arena.evaluate.equity([why is None for why in progress.stopped]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -299,6 +299,13 @@ def apply(base: TrialConfig, params: Mapping[str, Any]) -> TrialConfig:
     return parse(TrialConfig, data, where=lambda _: f"parameters {text}" if text else "parameters")
 
 
-def with_seed(config: TrialConfig, seed: int) -> TrialConfig:
-    """The same configuration under another seed, so that the saved file repeats the trial."""
-    return config.model_copy(update={"training": config.training.model_copy(update={"seed": seed})})
+def as_run(config: TrialConfig, attrs: Mapping[str, Any]) -> TrialConfig:
+    """A trial's configuration with what was decided for it alone, so that the saved file repeats the trial.
+
+    Args:
+        config: base and sampled values.
+        attrs: its user attributes; `seed` and `gradient_accumulation_steps` count, the latter of a trial that had run
+            out of memory.
+    """
+    own = {name: attrs[name] for name in ("seed", "gradient_accumulation_steps") if isinstance(attrs.get(name), int)}
+    return config.model_copy(update={"training": config.training.model_copy(update=own)})

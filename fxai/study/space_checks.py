@@ -38,6 +38,7 @@ _FIXED = {
     "env.gym_id": _RULER,
     "training.device": "the place of the training would decide its score: set it in training_config",
     "training.seed": "it would search for luck; a trial's seed comes from the study seed and its number",
+    "training.gradient_accumulation_steps": "it decides about memory and not about a result",
     "training.n_seeds": "it would move the ruler: the value is the mean over n_seeds",
     "training.eval_episodes": _RULER,
     "training.eval_frequency": _SCHEDULE,

@@ -110,7 +110,7 @@ class StudySpec(Settings):
     @property
     def spec_hash(self) -> str:
         """SHA-256 over what a trial's value depends on: metrics, space, base config, ruler; not budget and sampler."""
-        no_matter: Any = {"training": {"device", "seed"}, "wandb": True}
+        no_matter: Any = {"training": {"device", "seed", "gradient_accumulation_steps"}, "wandb": True}
         what: dict[str, Any] = {
             "directions": self.directions,
             "metric_names": self.metric_names,

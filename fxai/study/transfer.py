@@ -26,7 +26,13 @@ if TYPE_CHECKING:
 MIN_TRIALS = 10
 """Completed trials that a source needs, unless half its budget is less."""
 
-_OF_A_RUN = {"training.total_updates", "training.eval_frequency", "training.device", "training.seed"}
+_OF_A_RUN = {
+    "training.total_updates",
+    "training.eval_frequency",
+    "training.device",
+    "training.gradient_accumulation_steps",
+    "training.seed",
+}
 """What each study decides for itself: how long it trains, and where."""
 
 

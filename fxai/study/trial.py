@@ -15,13 +15,13 @@ from optuna.trial import TrialState
 
 from fxai import yaml_strict
 from fxai.config.metrics import floor
-from fxai.errors import FxaiError
+from fxai.errors import FxaiError, InputError
 from fxai.files import write_text_atomic
 from fxai.study import space
 from fxai.study.fingerprint import git_commit, versions
 from fxai.study.objective import Objective, Report, TrialRequest
 from fxai.study.spec import StudySpec
-from fxai.study.trial_files import LearningCurve, trial_folder, write_equity
+from fxai.study.trial_files import LearningCurve, checkpoint_update, take_checkpoints, trial_folder, write_equity
 
 if TYPE_CHECKING:
     from fxai.evaluate.curve import EquityCurve
@@ -83,6 +83,8 @@ class TrialRun:
         self._values: tuple[float, ...] | None = None
         self._curve = LearningCurve()
         self._equity: EquityCurve | None = None
+        self._expected: int | None = None
+        """Update of the checkpoint from which the training should go on."""
 
     def run(self, objective: Objective) -> Verdict:
         """Suggest, train, report, prune.
@@ -99,6 +101,7 @@ class TrialRun:
                 "params": self.trial.params,
                 "seed": self.seed,
                 "requeue_of": self.trial.user_attrs.get("requeue_of"),
+                "continued_from": self._expected,
             }
         )
         try:
@@ -120,7 +123,8 @@ class TrialRun:
         started = time.monotonic()
         with contextlib.closing(_closable(objective(request))) as reports:
             for report in reports:
-                elapsed_s = time.monotonic() - started
+                elapsed_s = time.monotonic() - started if report.elapsed_s is None else report.elapsed_s
+                self._note_begin(report)
                 self._curve.add(report, elapsed_s)
                 self._equity = report.equity or self._equity
                 if self._take(report, elapsed_s):
@@ -128,6 +132,16 @@ class TrialRun:
                 if report.failure is not None:
                     break
         return False
+
+    def _note_begin(self, report: Report) -> None:
+        """Record from where the training goes on, or say that it does not although it should."""
+        if report.continued_from is not None:
+            self.attrs["continued_from"] = report.continued_from
+        elif self._expected is not None and self._last_step == 0:
+            self._log("starts over: its checkpoint cannot be used, and the worker's log says why")
+
+    def _log(self, text: str) -> None:
+        self._emit({"kind": "log", "text": f"trial {self.trial.number} {text}"})
 
     def _write_curves(self, folder: Path) -> None:
         """Leave the learning curve, also of a trial that was cut short, and the equity of its last evaluation."""
@@ -139,17 +153,44 @@ class TrialRun:
         """Suggest parameters, write the effective config, and say so in the trial."""
         params = space.suggest(self.trial, self.spec.parameters)
         self._flush()  # before anything is trained: a trial that is run again keeps its parameters and seed
-        config = space.with_seed(space.apply(self.spec.base, params), self.seed)
+        config = space.as_run(space.apply(self.spec.base, params), {**self.trial.user_attrs, "seed": self.seed})
         folder = trial_folder(self.folder, self.trial.number)
         folder.mkdir(parents=True, exist_ok=True)
+        self._take_over(folder)
         path = folder / "config.yaml"
         write_text_atomic(path, yaml_strict.dump(config.model_dump(mode="json")))
         self.attrs["config_file"] = path.relative_to(self.folder).as_posix()
         if self._stopped():
             raise Stopped
         return TrialRequest(
-            number=self.trial.number, config=config, ruler=self.spec.ruler, seed=self.seed, folder=folder
+            number=self.trial.number,
+            config=config,
+            ruler=self.spec.ruler,
+            seed=self.seed,
+            folder=folder,
+            stopping=self._stopped,
         )
+
+    def _take_over(self, folder: Path) -> None:
+        """Take the checkpoints of the trial that this one repeats, if it left any."""
+        try:
+            take_checkpoints(self.folder, self._repeated(), self.trial.number)
+        except (OSError, InputError) as error:
+            self._log(f"starts over: {' '.join(str(error).split())}")
+            return
+        self._expected = checkpoint_update(folder)
+
+    def _repeated(self) -> list[int]:
+        """Trials that this one repeats, the latest first: one that was cut short before its begin took over nothing."""
+        number, chain = self.trial.user_attrs.get("requeue_of"), list[int]()
+        if number is None:
+            return chain
+        trials = self.trial.study.get_trials(deepcopy=False)
+        before = {trial.number: trial.user_attrs.get("requeue_of") for trial in trials}
+        while isinstance(number, int) and number not in chain:
+            chain.append(number)
+            number = before.get(number)
+        return chain
 
     def _take(self, report: Report, elapsed_s: float) -> bool:
         """Record one report; True means prune."""
@@ -204,10 +245,15 @@ class TrialRun:
         return bool(n_closed >= least)
 
     def _prune(self, report: Report, value: float) -> bool:
-        """Tell the value. A training that is over has nothing to save, and others are held against the default."""
+        """Tell the value. A training that is over has nothing to save, and others are held against the default.
+
+        What is told once more was judged before the training went on: the pruner takes note, and decides at the update
+        that is continued from.
+        """
         self.trial.report(value, report.step)
         spared = report.step >= report.total_steps or self.trial.user_attrs.get("default") is True
-        pruned = not spared and self.trial.should_prune()
+        judged = report.continued_from is not None and report.step < report.continued_from
+        pruned = not spared and self.trial.should_prune() and not judged
         self._flush()  # rungs of successive halving, which count for the trials of other workers
         return pruned
 

@@ -1,4 +1,4 @@
-"""What a trial leaves in its folder beside its config: learning_curve.csv and equity.csv.
+"""What a trial leaves in its folder beside its config: learning_curve.csv, equity.csv, and until it ends checkpoints.
 
 For people and spreadsheets: numbers in seven digits, nothing that a spreadsheet takes for a formula, and no file larger
 than MAX_BYTES, however long the training was.
@@ -6,18 +6,28 @@ than MAX_BYTES, however long the training was.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
+import json
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fxai.errors import InputError
 from fxai.files import open_atomic
 
 if TYPE_CHECKING:
     from fxai.evaluate.curve import EquityCurve
     from fxai.study.objective import Report
+
+CHECKPOINT = "checkpoint.safetensors"
+"""Of FxAI's own training."""
+
+CHECKPOINTS = "checkpoint*"
+"""Files of a trial from which the trial that repeats it goes on."""
 
 LEARNING_CURVE = "learning_curve.csv"
 EQUITY = "equity.csv"
@@ -36,6 +46,66 @@ _FORMULA = tuple("=+-@＝＋－＠")
 def trial_folder(study_folder: Path, number: int) -> Path:
     """Where a trial's files are."""
     return study_folder / "trials" / f"{number:04d}"
+
+
+def take_checkpoints(study_folder: Path, earlier: Iterable[int], number: int) -> None:
+    """Move the checkpoints of the first of these trials that has any to the trial that repeats it.
+
+    Args:
+        study_folder: of the study.
+        earlier: numbers of the trials that it repeats, the latest first.
+        number: of the trial; checkpoints that lie in its folder are of some other study, and removed.
+
+    Raises:
+        InputError: one is a symbolic link, or lies behind one.
+        OSError: they cannot be moved.
+    """
+    own = trial_folder(study_folder, number)
+    _refuse_links(own)
+    drop_checkpoints(own)
+    for other in earlier:
+        folder = trial_folder(study_folder, other)
+        _refuse_links(folder)
+        found = sorted(folder.glob(CHECKPOINTS))
+        for path in found:
+            _refuse_links(path)
+        for path in found:
+            os.replace(path, own / path.name)
+        drop_checkpoints(folder)
+        if found:
+            return
+
+
+def _refuse_links(path: Path) -> None:
+    """A file of a trial, or its folder."""
+    for part in (path, path.parent):
+        if part.is_symlink():
+            raise InputError("is a symbolic link; nothing is taken from one", where=str(part))
+
+
+def drop_checkpoints(folder: Path) -> None:
+    """Remove a trial's checkpoints, and what a write that was cut short has left; what cannot be removed stays."""
+    if folder.is_symlink():
+        return
+    for pattern in (CHECKPOINTS, f".{CHECKPOINTS}.tmp"):
+        for path in folder.glob(pattern):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def checkpoint_update(folder: Path) -> int | None:
+    """The update of the checkpoint in a trial's folder, by its header alone; None where there is none to be read.
+
+    Whether it fits the trial is for the training to find out.
+    """
+    path = folder / CHECKPOINT
+    try:
+        with path.open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(min(size, MAX_BYTES)))["__metadata__"]
+        return int(header["update"]) if str(header["format"]).startswith("fxai-snapshot-") else None
+    except (OSError, KeyError, TypeError, ValueError):
+        return None
 
 
 class LearningCurve:

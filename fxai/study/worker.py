@@ -31,6 +31,7 @@ from fxai.study.slots import Slot
 from fxai.study.spec import StudySpec
 from fxai.study.storage import DATABASE_ERRORS, load_study, open_storage, storage_errors
 from fxai.study.trial import Emit, Stopped, TrialRun, Verdict
+from fxai.study.trial_files import drop_checkpoints, trial_folder
 from fxai.study.turns import turn_to_draw
 from fxai.study.worker_storage import WorkerStorage
 
@@ -153,6 +154,7 @@ class Worker:
         except (InputError, StorageError) as error:  # every other trial would meet it too
             self._release(trial_id, error.what)
             raise
+        drop_checkpoints(trial_folder(self.setup.folder, number))
         self._finished(number, verdict, values, time.monotonic() - started)
         if verdict.state == TrialState.FAIL and not self.spec.catch_exceptions:
             raise FxaiError(

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import multiprocessing
 import os
+import socket
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -27,6 +28,8 @@ from fxai.study.worker import WorkerSetup
 
 POLL_S = 5.0
 """Longest wait for events inside an actor; an empty answer shows that it lives."""
+
+KNOCK_S = 10.0
 
 _PASSED_ON = ("PGPASSWORD",)
 """Variables that workers need; handed over as an argument, since Ray shows a runtime environment to everybody."""
@@ -48,16 +51,13 @@ class WorkerActor:
         try:
             return serve(self._setup, self._own)
         finally:
-            self._own.close()
+            self._own.send(None)  # closing it would not be seen while its listening thread waits on it
 
-    def events(self) -> list[dict[str, Any]] | None:
-        """What the worker has said since the last call, after a short wait for it; None when it says no more."""
-        told: list[dict[str, Any]] = []
-        try:
-            while self._parent.poll(0.0 if told else POLL_S):
-                told.append(self._parent.recv())
-        except (EOFError, OSError):
-            return told or None
+    def events(self) -> list[dict[str, Any] | None]:
+        """What the worker has said since the last call, after a short wait for it; None is its last word."""
+        told: list[dict[str, Any] | None] = []
+        while self._parent.poll(0.0 if told else POLL_S):
+            told.append(self._parent.recv())
         return told
 
     def tell(self, word: str) -> None:
@@ -107,11 +107,14 @@ class ActorProcess:
             import ray
 
             self.actor.run.remote()
-            while (told := ray.get(self.actor.events.remote())) is not None:
-                for event in told:
-                    self.connection.send(event)
+            said: list[dict[str, Any] | None] = []
+            while None not in said:
+                said = ray.get(self.actor.events.remote())
+                for event in said:
+                    if event is not None:
+                        self.connection.send(event)
         except RayError as error:
-            self.how = f"was lost: {_first_line(error)}"
+            self.how = f"was lost with its node or killed ({type(error).__name__})"
         except OSError:
             pass  # the parent has closed its end
         finally:
@@ -185,14 +188,35 @@ def _connected(address: str | None) -> Any:
             "the package ray is not installed", where="--launcher ray", hint="pip install 'fxai[ray]'"
         ) from error
     try:
+        if address is not None:
+            _knock(address)
         ray.init(address=address or "auto", log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise InputError(
             f"no Ray cluster answers at {address or 'this machine'}: {_first_line(error)}",
             where="--ray-address",
             hint="ray start --head   on the first host, then   ray start --address=HOST:6379   on the others",
         ) from error
+    _silence(ray)
     return ray
+
+
+def _silence(ray: Any) -> None:
+    """Ray prints its nodes' troubles on stdout, where data goes, and has no setting against that."""
+    if hasattr(ray._private.worker, "print_to_stdstream"):
+        ray._private.worker.print_to_stdstream = lambda *_args, **_options: None
+
+
+def _knock(address: str) -> None:
+    """Ray itself tries for minutes.
+
+    Raises:
+        OSError, ValueError: nothing listens there, or it is no HOST:PORT.
+    """
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        raise ValueError("an address is HOST:PORT, as `ray start --head` prints it")
+    socket.create_connection((host.strip("[]"), int(port)), KNOCK_S).close()
 
 
 def _room(spec: StudySpec, resources: Mapping[str, float]) -> tuple[int, float, str]:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -147,7 +148,12 @@ def trials(folder: Path) -> list[FrozenTrial]:
 
 def states(folder: Path) -> list[str]:
     """States of all trials, REQUEUED where the trial was queued again."""
-    return ["REQUEUED" if "requeued_as" in t.user_attrs else t.state.name for t in trials(folder)]
+    return names_of_states(trials(folder))
+
+
+def names_of_states(trials: Iterable[FrozenTrial]) -> list[str]:
+    """As `states`, of trials that were read."""
+    return ["REQUEUED" if "requeued_as" in t.user_attrs else t.state.name for t in trials]
 
 
 def rates(folder: Path) -> list[float]:

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from fxai.commands import dashboard
+from fxai.commands.arguments import dashboard_options
 from fxai.errors import InputError
 
 SPEC = """
@@ -29,8 +30,8 @@ def asked(monkeypatch):
     """What the server is asked for, instead of serving."""
     calls = []
 
-    def server(*what):
-        calls.append(what)
+    def server(url, access, results_dir):
+        calls.append((url, access.address, access.port, results_dir))
         return nullcontext(SimpleNamespace(serve_forever=lambda: None))
 
     monkeypatch.setattr(dashboard, "dashboard_server", server)
@@ -38,8 +39,9 @@ def asked(monkeypatch):
 
 
 def args(**given):
-    nothing = {"spec": None, "storage": None, "results_dir": None, "host": "127.0.0.1", "port": None}
-    return argparse.Namespace(**{**nothing, **given})
+    parser = argparse.ArgumentParser()
+    dashboard_options(parser)
+    return argparse.Namespace(**{**vars(parser.parse_args([])), **given})
 
 
 def write_spec(folder: Path, other: str) -> Path:

@@ -8,6 +8,7 @@ import sys
 import threading
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,16 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "study"))
 
 from fakes import load, report
 
+from fxai.dashboard.access import Access, access_for
 from fxai.dashboard.server import dashboard_server
+from fxai.dashboard.token import Token
 from fxai.evaluate.curve import EquityCurve
 from fxai.study.fingerprint import open_study
 from fxai.study.storage import open_storage
 from fxai.study.trial_files import LearningCurve, trial_folder, write_equity
 
 STUDY = "fake"
+TOKEN = "correct-horse-battery"
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ class Served:
     base: str
     url: str
     results: Path
+    token: str = ""
 
     def get(self, path: str) -> tuple[Any, bytes]:
         """Headers and body of an answer."""
@@ -78,18 +83,38 @@ def _write_files(folder: Path, value: float) -> None:
     write_equity(folder, EquityCurve(bar_R=np.arange(5), mean_R=one, low_R=one, high_R=one, instruments={}))
 
 
-@pytest.fixture
-def served(tmp_path: Path) -> Iterator[Served]:
-    """The dashboard of `make_study`, on a free port."""
-    url = make_study(tmp_path)
+def free_port() -> int:
+    """A port that nobody listens at now."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    with dashboard_server(url, "127.0.0.1", port, tmp_path / "results") as server:
+        probe.bind(("0.0.0.0", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def serving(url: str, access: Access, results: Path) -> Iterator[None]:
+    """A dashboard, until the end of the block."""
+    with dashboard_server(url, access, results) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
-            yield Served(f"http://127.0.0.1:{port}", url, tmp_path / "results")
+            yield
         finally:
             server.shutdown()
             thread.join()
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    """The dashboard of `make_study`, on a free port."""
+    url, port = make_study(tmp_path), free_port()
+    with serving(url, access_for("127.0.0.1", port), tmp_path / "results"):
+        yield Served(f"http://127.0.0.1:{port}", url, tmp_path / "results")
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[Served]:
+    """The same for others, with TOKEN."""
+    url, port = make_study(tmp_path), free_port()
+    access = access_for("0.0.0.0", port, token=Token(TOKEN, "test"))
+    with serving(url, access, tmp_path / "results"):
+        yield Served(f"http://localhost:{port}", url, tmp_path / "results", TOKEN)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -70,3 +71,18 @@ def test_a_spec_of_two_databases_wants_one_named(asked, tmp_path):
         dashboard.dashboard_command(args(spec=write_spec(tmp_path, "b")))
     assert caught.value.hint == "name one with --storage: sqlite:///a.db, sqlite:///b.db"
     assert asked == []
+
+
+def test_the_token_of_the_environment_is_taken_and_not_handed_on(asked, monkeypatch, capsys):
+    monkeypatch.setenv("FXAI_DASHBOARD_TOKEN", "correct-horse-battery")
+    dashboard.dashboard_command(args(host="0.0.0.0", allow_writes=True))
+    assert asked[0][1] == "0.0.0.0"
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].endswith(":8052, asks for its token (Ctrl-C ends it)")
+    assert said[1].startswith("warning: HTTP is not encrypted")
+    assert "FXAI_DASHBOARD_TOKEN" not in os.environ
+
+
+def test_on_loopback_nothing_is_said_of_others(asked, capsys):
+    dashboard.dashboard_command(args(read_only=True))
+    assert capsys.readouterr().err == "dashboard on http://127.0.0.1:8052, read-only (Ctrl-C ends it)\n"

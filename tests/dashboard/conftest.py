@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import socket
 import sys
-import threading
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +15,13 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
 
+sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "study"))
 
 from fakes import load, report
+from serving import free_port, serving
 
-from fxai.dashboard.access import Access, access_for
-from fxai.dashboard.server import dashboard_server
+from fxai.dashboard.access import access_for
 from fxai.dashboard.token import Token
 from fxai.evaluate.curve import EquityCurve
 from fxai.study.fingerprint import open_study
@@ -81,26 +79,6 @@ def _write_files(folder: Path, value: float) -> None:
     curve.write(folder)
     one = np.linspace(1.0, value, 5)
     write_equity(folder, EquityCurve(bar_R=np.arange(5), mean_R=one, low_R=one, high_R=one, instruments={}))
-
-
-def free_port() -> int:
-    """A port that nobody listens at now."""
-    with socket.socket() as probe:
-        probe.bind(("0.0.0.0", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def serving(url: str, access: Access, results: Path) -> Iterator[None]:
-    """A dashboard, until the end of the block."""
-    with dashboard_server(url, access, results) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from urllib.parse import urlencode
 
 import optuna
 import pytest
+from serving import free_port
 
 from fxai.study.storage import open_storage
 
@@ -56,7 +57,7 @@ class Running:
         connection.request(method, path, body=body, headers=told)
         answer = connection.getresponse()
         with closing(connection):
-            return Answer(answer.status, answer.headers, answer.read().decode())
+            return Answer(answer.status, answer.headers, answer.read().decode(errors="replace"))
 
     def log_in(self, token: str = TOKEN, **fields: str) -> Answer:
         """Send the form as a browser does."""
@@ -78,9 +79,7 @@ def running(folder: Path, *options: str) -> Iterator[Running]:
     optuna.create_study(storage=storage, study_name="known").ask()
     (folder / "token").write_text(f"{TOKEN}\n")
     (folder / "token").chmod(0o600)
-    with socket.socket() as probe:
-        probe.bind(("0.0.0.0", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     words = f"dashboard --storage sqlite:///{database} --results-dir {folder} --host 0.0.0.0 --port {port}".split()
     command = [sys.executable, str(ROOT / "optuna_optimization.py"), *words, "--token-file", str(folder / "token")]
     process = subprocess.Popen([*command, *options], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)

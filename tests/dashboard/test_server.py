@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import socket
-import threading
 import urllib.error
 import urllib.request
 
 import optuna
 import pytest
+from optuna.exceptions import StorageInternalError
+from serving import free_port, serving
 
 from fxai.dashboard.access import access_for
 from fxai.dashboard.guard import Guard
-from fxai.dashboard.server import dashboard_server
+from fxai.dashboard.server import _never_write, dashboard_server
 from fxai.dashboard.token import Token
 from fxai.errors import InputError
 from fxai.study.storage import open_storage, study_names
@@ -94,26 +95,16 @@ def url(tmp_path):
     return url
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def test_it_serves_studies_and_a_foreign_page_cannot_delete_one(url, tmp_path):
     port = free_port()
-    with dashboard_server(url, access_for("127.0.0.1", port), tmp_path) as server:
-        threading.Thread(target=server.serve_forever).start()
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/studies", timeout=30) as answer:
-                assert b'"known"' in answer.read()
-            request = urllib.request.Request(f"http://127.0.0.1:{port}/api/studies/1", method="DELETE")
-            request.add_header("Origin", "http://evil.example")
-            with pytest.raises(urllib.error.HTTPError, match="403") as refused:
-                urllib.request.urlopen(request, timeout=30)
-            refused.value.close()
-        finally:
-            server.shutdown()
+    with serving(url, access_for("127.0.0.1", port), tmp_path):
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/studies", timeout=30) as answer:
+            assert b'"known"' in answer.read()
+        request = urllib.request.Request(f"http://127.0.0.1:{port}/api/studies/1", method="DELETE")
+        request.add_header("Origin", "http://evil.example")
+        with pytest.raises(urllib.error.HTTPError, match="403") as refused:
+            urllib.request.urlopen(request, timeout=30)
+        refused.value.close()
     assert study_names(open_storage(url, create=False)) == ["known"]
 
 
@@ -139,3 +130,49 @@ def test_a_missing_database_is_refused_and_not_created(tmp_path):
     with pytest.raises(InputError, match="there is no such study database"):
         dashboard_server(f"sqlite:///{tmp_path / 'typo.db'}", LOOPBACK, tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_at_all_addresses_of_ipv6_answers_at_those_of_ipv4_too(url, tmp_path):
+    port = free_port()
+    try:
+        socket.create_server(("::1", port), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("no IPv6")
+    token = "correct-horse-battery"
+    with serving(url, access_for("::", port, token=Token(token, "test")), tmp_path):
+        for name in ("127.0.0.1", "[::1]", "localhost"):
+            request = urllib.request.Request(f"http://{name}:{port}/api/studies")
+            request.add_header("Authorization", f"Bearer {token}")
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                assert b'"known"' in answer.read()
+
+
+def test_the_database_of_a_read_only_dashboard_refuses_by_itself(url):
+    storage = open_storage(url, create=False, readonly=True)
+    _never_write(storage)
+    assert study_names(storage) == ["known"]
+    with pytest.raises(StorageInternalError) as caught:
+        storage.set_study_user_attr(1, "key", "value")
+    assert "attempt to write a readonly database" in str(caught.value.__cause__)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"GET /\r\n\r\n",
+        b"POST /login HTTP/1.1\r\nContent-Length: 9\r\n",
+    ],
+    ids=["tls", "http_0.9", "cut_short"],
+)
+def test_what_is_no_request_is_no_fault(url, tmp_path, capfd, data):
+    port = free_port()
+    with serving(url, access_for("127.0.0.1", port), tmp_path):
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
+            client.sendall(data)
+            client.shutdown(socket.SHUT_WR)
+            answer = b"".join(iter(lambda: client.recv(4096), b""))
+        assert b"known" not in answer
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/studies", timeout=30) as after:
+            assert b'"known"' in after.read()
+    assert capfd.readouterr().err == ""

@@ -10,7 +10,7 @@ import ipaddress
 import re
 import socket
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from fxai.dashboard.token import DEFAULT_FILE, Token, make_command
 from fxai.errors import InputError
@@ -44,7 +44,7 @@ class Access:
     others: bool = False
     """Whether anybody but this machine may come."""
 
-    name: str = field(default="localhost")
+    name: str = "localhost"
     """How a person here calls the server."""
 
     @property

@@ -7,6 +7,7 @@ SESSION_S without a request, or until the person logs out. The token is never pa
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import secrets
 import threading
@@ -78,7 +79,8 @@ class Login:
         """Wrap `app`; cookies belong to a host with all its ports, so the name of this one's holds the port."""
         self._app, self._token, self._cookie = app, token, f"fxai_dashboard_{port}"
         self._sessions, self._throttle, self._clock = Sessions(clock), Throttle(clock), clock
-        self._told_at = -_QUIET_S
+        self._judging = threading.Lock()
+        self._told_at = -math.inf
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer, or hand the request on where it is from somebody who is logged in."""
@@ -100,13 +102,15 @@ class Login:
     def _judge(self, text: str, environ: Environ) -> tuple[HTTPStatus, str, list[tuple[str, str]]] | None:
         """None for the token; else status, reason and headers."""
         address = environ.get("REMOTE_ADDR", "")
-        if wait_s := self._throttle.take(address):
+        with self._judging:  # one after the other, or right tokens side by side would use up the tries
+            wait_s = self._throttle.take(address)
+            if not wait_s and self._token.matches(text):
+                self._throttle.give_back(address)
+                return None
+        if wait_s:
             self._tell(address)
             reason = f"Too many wrong tokens from this address: wait {wait_s} s and try again."
             return HTTPStatus.TOO_MANY_REQUESTS, reason, [("Retry-After", str(wait_s))]
-        if self._token.matches(text):
-            self._throttle.give_back(address)
-            return None
         return HTTPStatus.UNAUTHORIZED, "This is not the token.", _CHALLENGE
 
     def _tell(self, address: str) -> None:

@@ -19,7 +19,7 @@ _ADDRESSES = 4096
 
 
 class Throttle:
-    """Counts tries by address. A try is taken before the token is compared, so that tries side by side count too."""
+    """Counts tries by address: one is taken before the token is compared, and given back where it was right."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """`clock` tells seconds."""

@@ -243,12 +243,12 @@ def test_a_page_that_was_asked_for_becomes_the_form_and_the_target(served):
     assert "<script" not in hostile.body
 
 
-@pytest.mark.parametrize("form", ["", "token", "a=1&b=2&c=3&d=4&e=5", "token=%ff%00", "token=" + "x" * 100_000])
-def test_an_odd_form_is_no_login_and_no_fault(tmp_path_factory, form):
-    with running(tmp_path_factory.mktemp("odd")) as server:
-        answer = server.ask("POST", "/login", form, Origin=f"http://localhost:{server.port}")
-        assert answer.status == 401
-        assert "This is not the token." in answer.body
+def test_an_odd_form_is_no_login_and_no_fault(tmp_path):
+    forms = ["", "token", "a=1&b=2&c=3&d=4&e=5", "token=%ff%00", "token=" + "x" * 100_000]
+    with running(tmp_path) as server:
+        for form in forms:  # as many as an address may try at once
+            answer = server.ask("POST", "/login", form, Origin=f"http://localhost:{server.port}")
+            assert (answer.status, "This is not the token." in answer.body) == (401, True)
 
 
 def test_this_machines_address_is_one_of_its_names(served):
@@ -265,9 +265,16 @@ def test_the_start_says_that_http_is_not_encrypted_and_the_token_is_in_no_list_o
     assert f":{served.port}, asks for its token, read-only (Ctrl-C ends it)" in served.said[0]
     assert served.said[1].startswith("warning: HTTP is not encrypted: ")
     assert TOKEN not in "".join(served.said)
-    shown = subprocess.run(["ps", "-ww", "-o", "args=", "-p", str(served.process.pid)], capture_output=True, text=True)
-    assert "--token-file" in shown.stdout
-    assert TOKEN not in shown.stdout
+    shown = arguments_of(served.process.pid)
+    assert "--token-file" in shown
+    assert TOKEN not in shown
+
+
+def arguments_of(pid: int) -> str:
+    """What every user of the machine sees of a process; not every Linux has ps, and other systems have no /proc."""
+    if (listed := Path(f"/proc/{pid}/cmdline")).exists():
+        return listed.read_text()
+    return subprocess.run(["ps", "-ww", "-o", "args=", "-p", str(pid)], capture_output=True, text=True).stdout
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import urllib.error
 import urllib.request
+import uuid
 
 import optuna
 import pytest
 from optuna.exceptions import StorageInternalError
+from optuna.storages import RDBStorage
 from serving import free_port, serving
 
 from fxai.dashboard.access import access_for
@@ -148,12 +151,32 @@ def test_a_server_at_all_addresses_of_ipv6_answers_at_those_of_ipv4_too(url, tmp
 
 
 def test_the_database_of_a_read_only_dashboard_refuses_by_itself(url):
-    storage = open_storage(url, create=False, readonly=True)
+    refuses_to_write(open_storage(url, create=False, readonly=True), "attempt to write a readonly database")
+
+
+def test_postgresql_refuses_too():
+    psycopg = pytest.importorskip("psycopg")
+    server = os.environ.get("FXAI_TEST_POSTGRESQL")
+    if not server:
+        pytest.skip("FXAI_TEST_POSTGRESQL names no server")
+    name = f"fxai_test_{uuid.uuid4().hex}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+        storage = open_storage(f"{server.rpartition('/')[0]}/{name}", create=True)
+        optuna.create_study(storage=storage, study_name="known")
+        refuses_to_write(storage, "in a read-only transaction")
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def refuses_to_write(storage: RDBStorage, words: str) -> None:
     _never_write(storage)
     assert study_names(storage) == ["known"]
-    with pytest.raises(StorageInternalError) as caught:
-        storage.set_study_user_attr(1, "key", "value")
-    assert "attempt to write a readonly database" in str(caught.value.__cause__)
+    for _ in range(2):  # the second time by a connection that went back to the pool
+        with pytest.raises(StorageInternalError) as caught:
+            storage.set_study_user_attr(1, "key", "value")
+        assert words in str(caught.value.__cause__)
+    storage.remove_session()
+    storage.engine.dispose()
 
 
 @pytest.mark.parametrize(

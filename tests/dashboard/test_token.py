@@ -1,4 +1,4 @@
-"""Where a token comes from, which are refused, and how often one may be tried."""
+"""Where a token comes from, which are refused, how often one may be tried, and how long a login lasts."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 
+from fxai.dashboard.login import SESSION_S, Sessions
 from fxai.dashboard.throttle import BURST, REFILL_S, Throttle
 from fxai.dashboard.token import TOKEN_VARIABLE, Token, find_token, make_command
 from fxai.errors import InputError
@@ -130,7 +131,25 @@ def test_neighbours_of_an_ipv6_network_share_tries_and_a_mapped_address_is_one()
 
 
 def test_memory_is_bounded():
-    throttle = Throttle(Clock())
+    throttle, sessions = Throttle(Clock()), Sessions(Clock())
     for n in range(5000):
         throttle.take(f"10.0.{n // 256}.{n % 256}")
     assert len(throttle._full_at) == 4096
+    first, second = sessions.open(), sessions.open()
+    assert sessions.knows(first)  # now the second was used the longest ago
+    for _ in range(999):
+        last = sessions.open()
+    assert [sessions.knows(cookie) for cookie in (first, second, last)] == [True, False, True]
+
+
+def test_a_session_ends_a_week_after_its_last_use():
+    clock = Clock()
+    sessions = Sessions(clock)
+    cookie = sessions.open()
+    for _ in range(3):
+        clock.now += SESSION_S
+        assert sessions.knows(cookie)
+    clock.now += SESSION_S + 1
+    assert not sessions.knows(cookie)
+    assert not sessions.knows(cookie)
+    assert not any(map(sessions.knows, ["", "x", "ü"]))

@@ -159,6 +159,7 @@ PROVOKED: dict[str, Callable[[], Any]] = {
     "there is no module stedy": lambda: lint(objective="stedy:steady"),
     "is corrupted or was edited: its checksum does not fit": of_edited_best_params,
     "is damaged: file is not a database": of_a_damaged_database,
+    "others can reach a dashboard at 0.0.0.0": lambda: cli.main(["dashboard", "--host", "0.0.0.0"]),
     "port 8052 is in use": of_a_port_in_use,
     "W&B is off, there are no credentials": of_parabola,
     "needs credentials for Weights & Biases, and there are none": lambda: of_parabola("--set", "wandb.mode=online"),

@@ -82,7 +82,7 @@ def commands() -> dict[str, Entry]:
             "fxai.commands.plots:plots_command",
         ),
         "dashboard": Entry(
-            "Serve Optuna's dashboard on this machine until Ctrl-C.",
+            "Serve Optuna's dashboard until Ctrl-C, on this machine or, with a token, to others.",
             dashboard_options,
             "fxai.commands.dashboard:dashboard_command",
         ),
@@ -276,8 +276,12 @@ def dashboard_options(parser: Parser) -> None:
     add("--storage", metavar="URL", help=f"default: the spec's, else {defaults.STORAGE}")
     results = f"holds the studies' folders, whose files are shown; default: the spec's, else {defaults.RESULTS}"
     add("--results-dir", metavar="DIR", type=Path, help=results)
-    add("--host", default="127.0.0.1", help="a loopback address; default: %(default)s")
     add("--port", type=_port, help=f"default: the spec's, else {defaults.DASHBOARD_PORT}")
+    add("--host", default="127.0.0.1", help="0.0.0.0 lets others in, with a token; default: %(default)s")
+    add("--token-file", metavar="FILE", type=Path, help="holds the token, mode 0600; or set FXAI_DASHBOARD_TOKEN")
+    add("--allow-host", metavar="NAME", action="append", default=[], help="another NAME[:PORT] of it, as a proxy's")
+    add("--allow-writes", action="store_true", help="others may change studies too")
+    add("--read-only", action="store_true", help="nobody may; the default where others can come")
 
 
 def train_options(parser: Parser) -> None:

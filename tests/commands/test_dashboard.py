@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from fxai.commands import dashboard
+from fxai.commands.arguments import dashboard_options
 from fxai.errors import InputError
 
 SPEC = """
@@ -29,8 +31,8 @@ def asked(monkeypatch):
     """What the server is asked for, instead of serving."""
     calls = []
 
-    def server(*what):
-        calls.append(what)
+    def server(url, access, results_dir):
+        calls.append((url, access.address, access.port, results_dir))
         return nullcontext(SimpleNamespace(serve_forever=lambda: None))
 
     monkeypatch.setattr(dashboard, "dashboard_server", server)
@@ -38,8 +40,9 @@ def asked(monkeypatch):
 
 
 def args(**given):
-    nothing = {"spec": None, "storage": None, "results_dir": None, "host": "127.0.0.1", "port": None}
-    return argparse.Namespace(**{**nothing, **given})
+    parser = argparse.ArgumentParser()
+    dashboard_options(parser)
+    return argparse.Namespace(**{**vars(parser.parse_args([])), **given})
 
 
 def write_spec(folder: Path, other: str) -> Path:
@@ -68,3 +71,18 @@ def test_a_spec_of_two_databases_wants_one_named(asked, tmp_path):
         dashboard.dashboard_command(args(spec=write_spec(tmp_path, "b")))
     assert caught.value.hint == "name one with --storage: sqlite:///a.db, sqlite:///b.db"
     assert asked == []
+
+
+def test_the_token_of_the_environment_is_taken_and_not_handed_on(asked, monkeypatch, capsys):
+    monkeypatch.setenv("FXAI_DASHBOARD_TOKEN", "correct-horse-battery")
+    dashboard.dashboard_command(args(host="0.0.0.0", allow_writes=True))
+    assert asked[0][1] == "0.0.0.0"
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].endswith(":8052, asks for its token (Ctrl-C ends it)")
+    assert said[1].startswith("warning: HTTP is not encrypted")
+    assert "FXAI_DASHBOARD_TOKEN" not in os.environ
+
+
+def test_on_loopback_nothing_is_said_of_others(asked, capsys):
+    dashboard.dashboard_command(args(read_only=True))
+    assert capsys.readouterr().err == "dashboard on http://127.0.0.1:8052, read-only (Ctrl-C ends it)\n"

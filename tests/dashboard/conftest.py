@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import socket
 import sys
-import threading
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,17 +15,21 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
 
+sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "study"))
 
 from fakes import load, report
+from serving import free_port, serving
 
-from fxai.dashboard.server import dashboard_server
+from fxai.dashboard.access import access_for
+from fxai.dashboard.token import Token
 from fxai.evaluate.curve import EquityCurve
 from fxai.study.fingerprint import open_study
 from fxai.study.storage import open_storage
 from fxai.study.trial_files import LearningCurve, trial_folder, write_equity
 
 STUDY = "fake"
+TOKEN = "correct-horse-battery"
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Served:
     base: str
     url: str
     results: Path
+    token: str = ""
 
     def get(self, path: str) -> tuple[Any, bytes]:
         """Headers and body of an answer."""
@@ -81,15 +84,15 @@ def _write_files(folder: Path, value: float) -> None:
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
     """The dashboard of `make_study`, on a free port."""
-    url = make_study(tmp_path)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    with dashboard_server(url, "127.0.0.1", port, tmp_path / "results") as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield Served(f"http://127.0.0.1:{port}", url, tmp_path / "results")
-        finally:
-            server.shutdown()
-            thread.join()
+    url, port = make_study(tmp_path), free_port()
+    with serving(url, access_for("127.0.0.1", port), tmp_path / "results"):
+        yield Served(f"http://127.0.0.1:{port}", url, tmp_path / "results")
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[Served]:
+    """The same for others, with TOKEN."""
+    url, port = make_study(tmp_path), free_port()
+    access = access_for("0.0.0.0", port, token=Token(TOKEN, "test"))
+    with serving(url, access, tmp_path / "results"):
+        yield Served(f"http://localhost:{port}", url, tmp_path / "results", TOKEN)

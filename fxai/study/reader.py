@@ -132,6 +132,10 @@ class Reader:
             return None
         return str(found[0][0]) if found else None
 
+    def ask(self, sql: str) -> list[tuple[Any, ...]]:
+        """Rows of a question about the database itself: its version, size or mode."""
+        return self._rows(sql)
+
     def _add_values(self, trials: dict[int, TrialRecord], of_study: str) -> None:
         what = f"SELECT a.trial_id, a.value, a.value_type {of_study.format('trial_values')}"
         rows = self._rows(f"{what} ORDER BY a.trial_id, a.objective")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -33,11 +34,15 @@ def check(place: Place, found: dict[str, Snapshot | FxaiError]) -> Iterator[Find
         if isinstance(snapshot, Snapshot):
             yield from _of(snapshot)
         elif file is not None and not place.by_hand and not file.exists() and file.parent.is_dir():
-            yield note(
-                "database", f"{file} is not there yet: no study was run here", "poe optuna-demo runs a first one"
-            )
+            yield note("database", f"{file} is not there yet: no study was run here", _first(place))
         else:
             yield of_error("database", snapshot, _reach(url))
+
+
+def _first(place: Place) -> str:
+    if place.spec is None:
+        return "poe optuna-demo runs a first one"
+    return f"poe optuna-run --spec {shlex.quote(str(place.spec.path))}"
 
 
 def _reach(url: str) -> str:

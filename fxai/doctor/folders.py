@@ -12,6 +12,7 @@ from pathlib import Path
 from fxai.doctor.finding import Finding, note, ok, wrong
 from fxai.doctor.place import Place
 from fxai.doctor.snapshot import sqlite_file
+from fxai.report.text import count
 from fxai.study.lock import LOCK_NAME
 from fxai.study.turns import LOCK_NAME as DRAW_LOCK_NAME
 
@@ -78,7 +79,7 @@ def _locks(folders: list[Path]) -> Iterator[Finding]:
     if taken:
         yield ok("locks", f"held: {', '.join(taken)}", held=taken)
     elif files:
-        yield ok("locks", f"{len(files)} lock files, none is held: they stay for the next run", held=[])
+        yield ok("locks", f"{count(len(files), 'lock file')}, none is held: they stay for the next run", held=[])
 
 
 def _held() -> dict[int, int]:
@@ -94,7 +95,7 @@ def _leftovers(place: Place) -> Iterator[Finding]:
     old = leftovers(place.results_dir)
     if old:
         size = sum(path.lstat().st_size for path in old)
-        text = f"{len(old)} half-written files of killed processes, {size / 1e6:.1f} MB, such as {old[0]}"
+        text = f"{count(len(old), 'half-written file')} of killed processes, {size / 1e6:.1f} MB, such as {old[0]}"
         told = [str(path) for path in old]
         yield note("leftovers", text, f"poe optuna-doctor --repair{place.options}", files=told)
     else:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from fxai.errors import FxaiError
 from fxai.study.reader import Reader, reading
@@ -82,7 +83,7 @@ def sqlite_file(url: str) -> Path | None:
     """The file of an SQLite URL; None for any other."""
     try:
         parsed = make_url(url)
-    except Exception:  # SQLAlchemy has several for a URL that is none, and `take` says so
+    except (ArgumentError, ValueError):  # no URL, as `take` says
         return None
     if parsed.get_backend_name() != "sqlite" or not parsed.database:
         return None

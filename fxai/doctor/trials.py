@@ -104,7 +104,7 @@ def _of_study(
     resume = commands.get(record.study_name, "poe optuna-run --spec FILE")
     running = running_of(record, beats)
     for trial in running:
-        yield from _of_trial(trial, name, own, f"poe optuna-doctor --repair{place.options}")
+        yield from _of_trial(trial, name, own, f"poe optuna-doctor --repair{place.options}   (or run the study again)")
     holder = holder_of(record)
     alive = (holder is not None and holder.is_known_alive()) or any(not trial.is_orphan for trial in running)
     if holder is not None and holder.is_known_dead():

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from fxai import cli
-from fxai.doctor import disk, examination
+from fxai.doctor import disk
+from fxai.doctor.examination import examine
+from fxai.doctor.finding import Finding
 from fxai.doctor.place import Place
 
 
@@ -51,13 +56,37 @@ def test_a_spec_that_cannot_be_read_is_a_finding_and_no_other_database_is_looked
 
 
 def test_a_check_that_fails_is_a_finding_and_the_others_go_on(monkeypatch) -> None:
-    def broken(place: Place) -> list[object]:
+    def broken(place: Place) -> list[Finding]:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setitem(examination.STUDIES, "disk", broken)
-    found = examination.examine(Place())
+    monkeypatch.setattr(disk, "check", broken)
+    found = examine(Place())
     (told,) = [one for one in found if one.check == "disk"]
     assert told.verdict == "wrong"
     assert "Input/output error" in told.text
     assert found[-1].check == "dashboard"
-    assert disk.check is not broken
+
+
+@pytest.mark.parametrize(
+    ("package", "checks"), [("optuna", "database trials"), ("pyarrow", "disk"), ("torch", "torch")]
+)
+def test_without_a_package_the_others_checks_go_on(package: str, checks: str) -> None:
+    code = (
+        f"import sys; sys.modules[{package!r}] = None; from fxai import cli; sys.exit(cli.main(['doctor', '--json']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ)
+    found = json.loads(done.stdout)["findings"]
+    assert done.returncode in (2, 3), done.stderr
+    assert {one["check"] for one in found if one["verdict"] == "wrong"} <= set(checks.split())
+    (told,) = [one for one in found if one["verdict"] == "wrong"]
+    assert package in told["text"]
+    assert "pip install -c constraints.txt" in told["hint"]
+    assert found[-1]["check"] == "dashboard"
+
+
+def test_without_what_everything_needs_it_says_what_to_install() -> None:
+    code = "import sys; sys.modules['pydantic'] = None; from fxai import cli; sys.exit(cli.main(['doctor']))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ)
+    assert done.returncode == 2
+    assert "error: a package that FxAI needs is missing: import of pydantic halted" in done.stderr
+    assert "hint: pip install -c constraints.txt -e ." in done.stderr

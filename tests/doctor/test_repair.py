@@ -53,7 +53,7 @@ def test_a_trial_of_a_killed_worker_is_found_and_queued_again(tmp_path, capsys) 
     assert [(one["check"], one["verdict"]) for one in found] == [("trials", "wrong"), ("studies", "note")]
     assert found[0]["facts"]["trial"] == 0
     assert f"process {go.pid} on" in found[0]["text"]
-    assert found[0]["hint"] == f"poe optuna-doctor --repair --spec {tmp_path / 'spec.yaml'}"
+    assert found[0]["hint"] == f"poe optuna-doctor --repair --spec {tmp_path / 'spec.yaml'}   (or run the study again)"
     assert states(tmp_path) == ["RUNNING"]
 
     code, found = doctor(tmp_path, "--repair", capsys=capsys)

@@ -116,7 +116,7 @@ def commands() -> dict[str, Entry]:
             "fxai.commands.data_check:data_check_command",
         ),
         "doctor": Entry(
-            "Say what is wrong on this machine and with these studies, and what mends it; looks only.",
+            "Say what is wrong on this machine and with these studies, and what mends it.",
             doctor_options,
             "fxai.commands.doctor:doctor_command",
         ),

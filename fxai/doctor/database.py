@@ -13,6 +13,7 @@ from fxai.doctor.snapshot import Snapshot, sqlite_file
 from fxai.errors import FxaiError
 from fxai.secrets import redact_url
 from fxai.study.file_system import NETWORK, file_system_of
+from fxai.study.reader import NotOfStudies
 
 LOG_BYTES = 100_000_000
 """A write-ahead log of this size was not folded into its database for long: some reader never lets go."""
@@ -35,6 +36,8 @@ def check(place: Place, found: dict[str, Snapshot | FxaiError]) -> Iterator[Find
             yield from _of(snapshot)
         elif file is not None and not place.by_hand and not file.exists() and file.parent.is_dir():
             yield note("database", f"{file} is not there yet: no study was run here", _first(place))
+        elif isinstance(snapshot, NotOfStudies) and (file is None or file.stat().st_size == 0):
+            yield note("database", f"{redact_url(url)} has no tables of studies yet: the first run makes them")
         else:
             yield of_error("database", snapshot, _reach(url))
 

@@ -53,6 +53,9 @@ class Running:
 def check(place: Place, snapshots: Iterable[Snapshot]) -> Iterator[Finding]:
     """Every study of every database that could be read."""
     commands = {preset.study: preset.command for preset in presets().values()}
+    if place.spec is not None:
+        run = f"poe optuna-run --spec {shlex.quote(str(place.spec.path))}"
+        commands |= {study.study_name: run for study in place.studies}
     for snapshot in snapshots:
         quiet = True
         for record in snapshot.studies:

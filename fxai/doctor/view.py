@@ -18,13 +18,13 @@ _STYLES = {"ok": "green", "note": "yellow", "wrong": "bold red", "mended": "cyan
 _WORD, _CHECK = 8, 11
 """Widths of the columns."""
 
-_PIPE = 200
-"""Columns of what is no terminal."""
+_UNBROKEN = 10_000
+"""Columns of what is no terminal: a finding stays on one line."""
 
 
 def print_findings(console: Console, findings: Sequence[Finding]) -> None:
     """For people; every text is clean of what a terminal obeys and of passwords."""
-    width = console.width if console.is_terminal else _PIPE
+    width = console.width if console.is_terminal else _UNBROKEN
     for _, group in groupby(findings, key=lambda one: (one.check, one.verdict, one.hint)):
         alike = list(group)
         for one in alike:

@@ -38,6 +38,10 @@ _BATCH = 500
 _WRITE_A_URL = "write sqlite:///optuna_studies.db, or postgresql://user@host/database"
 
 
+class NotOfStudies(StorageError):
+    """The database has none of Optuna's tables."""
+
+
 class Reader:
     """An open database; `reading` makes it."""
 
@@ -303,7 +307,7 @@ def _schema_of_postgresql(connection: Any, reader: Reader) -> str | None:
 
 def _check(schema: str | None, where: str, url: str) -> None:
     if schema is None:
-        raise StorageError("is a database, but not one of studies", where=where, hint="choose another with --storage")
+        raise NotOfStudies("is a database, but not one of studies", where=where, hint="choose another with --storage")
     if schema != SCHEMA:
         from importlib import metadata
 

@@ -108,6 +108,19 @@ def test_tables_of_another_optuna_are_wrong_with_the_command_that_upgrades_them(
     assert told.hint.startswith("optuna storage upgrade")
 
 
+def test_an_empty_database_is_a_note_and_another_programs_is_wrong(url: str, tmp_path: Path) -> None:
+    file = tmp_path / "study.db"
+    file.touch()
+    (told,) = found(at(url))
+    assert told.verdict == "note"
+    assert "the first run makes them" in told.text
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        connection.execute("CREATE TABLE other (x)")
+    (told,) = found(at(f"sqlite:///{file}"))
+    assert told.verdict == "wrong"
+    assert "not one of studies" in told.text
+
+
 def test_no_write_ahead_log_is_a_note(file: Path) -> None:
     with contextlib.closing(sqlite3.connect(file)) as connection:
         connection.execute("PRAGMA journal_mode=DELETE")

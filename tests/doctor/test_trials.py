@@ -115,10 +115,15 @@ def test_another_programs_trials_are_told_when_they_are_old_and_never_wrong(url,
     assert "optuna tell --study-name 'foreign'\"'\"'s' --trial-number 0" in str(told.hint)
 
 
-def test_a_queue_that_nobody_serves_is_a_note(url, study) -> None:
+def test_a_queue_that_nobody_serves_is_a_note(url, study, tmp_path) -> None:
     (told,) = found(url)
     assert told.verdict == "note"
     assert "1 trial waits in the queue" in told.text
+    assert told.hint == "poe optuna-run --spec FILE"
+    snapshot = take(url)
+    assert isinstance(snapshot, Snapshot)
+    (told,) = trials.check(find_place(tmp_path / "spec.yaml", None, None), [snapshot])
+    assert told.hint == f"poe optuna-run --spec {tmp_path / 'spec.yaml'}"
 
 
 def test_a_queue_of_a_study_that_runs_is_none(url, study) -> None:

@@ -39,6 +39,10 @@ def test_texts_are_broken_at_blanks_and_hints_never(width: int) -> None:
     assert " ".join(part for line in lines[:-3] for part in line[19:].split()) == LONG
 
 
+def test_what_is_no_terminal_gets_one_line_for_each() -> None:
+    assert f"wrong   disk       {LONG}" in printed([wrong("disk", LONG, "x")], terminal=False).splitlines()
+
+
 def test_a_hint_is_said_once_for_all_that_it_mends() -> None:
     text = printed([wrong("trials", "trial 1", "repair"), wrong("trials", "trial 2", "repair"), note("trials", "3")])
     assert text.count("hint: repair") == 1

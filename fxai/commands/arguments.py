@@ -8,10 +8,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 
 from fxai import defaults
+from fxai.commands.values import count as _count
+from fxai.commands.values import day as _day
+from fxai.commands.values import number as _number
+from fxai.commands.values import port as _port
+from fxai.commands.values import seconds as _seconds
 
 Parser = argparse.ArgumentParser
 
@@ -115,6 +119,11 @@ def commands() -> dict[str, Entry]:
             "Report what price files hold and what is wrong with them.",
             data_check_options,
             "fxai.commands.data_check:data_check_command",
+        ),
+        "doctor": Entry(
+            "Say what is wrong on this machine and with these studies, and what mends it.",
+            doctor_options,
+            "fxai.commands.doctor:doctor_command",
         ),
     }
 
@@ -284,6 +293,19 @@ def dashboard_options(parser: Parser) -> None:
     add("--read-only", action="store_true", help="nobody may; the default where others can come")
 
 
+def doctor_options(parser: Parser) -> None:
+    """Options of `doctor`."""
+    add = parser.add_argument
+    add("--spec", metavar="FILE", type=Path, help="study spec (YAML): its database, results folder, port and needs")
+    add("--storage", metavar="URL", help=f"default: the spec's, else {defaults.STORAGE}")
+    add("--results-dir", metavar="DIR", type=Path, help=f"default: the spec's, else {defaults.RESULTS}")
+    repairs = (
+        "queue trials of dead workers again, clear dead processes' marks, remove half-written files over a day old"
+    )
+    add("--repair", action="store_true", help=repairs)
+    _json_option(parser)
+
+
 def train_options(parser: Parser) -> None:
     """Options of `train`."""
     parser.add_argument("--config", metavar="FILE", type=Path, required=True, help="training config (YAML)")
@@ -385,40 +407,3 @@ def _json_option(parser: Parser) -> None:
 
 def _storage_option(parser: Parser) -> None:
     parser.add_argument("--storage", metavar="URL", default=defaults.STORAGE, help="default: %(default)s")
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
-    return int(text)
-
-
-def _port(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 65535:
-        raise argparse.ArgumentTypeError(f"must be a port from 1 to 65535, got {text!r}")
-    return int(text)
-
-
-def _day(text: str) -> str:
-    try:
-        return date.fromisoformat(text).isoformat()
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be a day of the calendar, YYYY-MM-DD, got {text!r}") from None
-
-
-def _number(text: str) -> float | str:
-    """A number where it is one; what is wrong with other words, the settings know."""
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be a number of seconds above 0, got {text!r}")
-    return value

@@ -35,9 +35,10 @@ class Owner:
     def from_dict(cls, data: dict[str, Any] | None) -> Owner | None:
         """Read back what `as_dict` wrote; None for anything else."""
         try:
-            return cls(**data) if data else None
+            owner = cls(**data) if data else None
         except TypeError:
             return None
+        return owner if owner is None or isinstance(owner.pid, int) else None
 
     def as_dict(self) -> dict[str, Any]:
         """For a user attribute or a lock file."""

@@ -38,6 +38,10 @@ _BATCH = 500
 _WRITE_A_URL = "write sqlite:///optuna_studies.db, or postgresql://user@host/database"
 
 
+class NotOfStudies(StorageError):
+    """The database has none of Optuna's tables."""
+
+
 class Reader:
     """An open database; `reading` makes it."""
 
@@ -131,6 +135,10 @@ class Reader:
                 raise
             return None
         return str(found[0][0]) if found else None
+
+    def ask(self, sql: str) -> list[tuple[Any, ...]]:
+        """Rows of a question about the database itself: its version, size or mode."""
+        return self._rows(sql)
 
     def _add_values(self, trials: dict[int, TrialRecord], of_study: str) -> None:
         what = f"SELECT a.trial_id, a.value, a.value_type {of_study.format('trial_values')}"
@@ -299,7 +307,7 @@ def _schema_of_postgresql(connection: Any, reader: Reader) -> str | None:
 
 def _check(schema: str | None, where: str, url: str) -> None:
     if schema is None:
-        raise StorageError("is a database, but not one of studies", where=where, hint="choose another with --storage")
+        raise NotOfStudies("is a database, but not one of studies", where=where, hint="choose another with --storage")
     if schema != SCHEMA:
         from importlib import metadata
 

@@ -43,11 +43,17 @@ def effective_mode(config: WandbConfig, env: Mapping[str, str] | None = None) ->
 
 def has_credentials(env: Mapping[str, str]) -> bool:
     """Whether wandb would find a key: in the environment, its settings file, or for its server in a netrc file."""
-    if env.get("WANDB_API_KEY", "").strip() or env.get("WANDB_IDENTITY_TOKEN_FILE", "").strip():
-        return True
+    return place_of_credentials(env) is not None
+
+
+def place_of_credentials(env: Mapping[str, str]) -> str | Path | None:
+    """Where wandb would find its key: the name of a variable or a file; None where there is none."""
+    for name in ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE"):
+        if env.get(name, "").strip():
+            return name
     settings = _settings(env)
     if settings.get("default", "api_key", fallback="").strip():
-        return True
+        return _settings_file(env)
     url = env.get("WANDB_BASE_URL", "").strip() or settings.get("default", "base_url", fallback=DEFAULT_URL)
     host = urlsplit(url).netloc
     for path in _netrc_files(env):
@@ -56,17 +62,21 @@ def has_credentials(env: Mapping[str, str]) -> bool:
         except (OSError, netrc.NetrcParseError, UnicodeDecodeError):
             continue
         if entry is not None and entry[2]:
-            return True
-    return False
+            return path
+    return None
 
 
 def _settings(env: Mapping[str, str]) -> configparser.ConfigParser:
     """The user's settings file of wandb; empty where there is none that can be read."""
-    folder = env.get("WANDB_CONFIG_DIR") or str(_home(env) / ".config" / "wandb")
     settings = configparser.ConfigParser(interpolation=None)
     with suppress(configparser.Error, OSError, UnicodeDecodeError):
-        settings.read(Path(folder) / "settings", encoding="utf-8")
+        settings.read(_settings_file(env), encoding="utf-8")
     return settings
+
+
+def _settings_file(env: Mapping[str, str]) -> Path:
+    folder = env.get("WANDB_CONFIG_DIR")
+    return (Path(folder) if folder else _home(env) / ".config" / "wandb") / "settings"
 
 
 def _netrc_files(env: Mapping[str, str]) -> list[Path]:

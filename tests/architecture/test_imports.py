@@ -24,6 +24,7 @@ ORDER = (
     ("report",),
     ("tracking",),
     ("dashboard",),
+    ("doctor",),
     ("commands", "cli"),
 )
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}

@@ -12,6 +12,7 @@ from datetime import date
 from pathlib import Path
 
 from fxai import defaults
+from fxai.secrets import ELSEWHERE, has_password
 
 Parser = argparse.ArgumentParser
 
@@ -161,7 +162,7 @@ def transfer_options(parser: Parser) -> None:
     parser.add_argument("--from-study", metavar="NAME", help="take this study in place of the phase's own")
     _specs_option(parser)
     _min_trials_option(parser)
-    parser.add_argument("--storage", metavar="URL", help="database in place of the specs'")
+    parser.add_argument("--storage", metavar="URL", type=_database, help="database in place of the specs'")
     parser.add_argument("--results-dir", metavar="DIR", type=Path, help="results folder in place of the specs'")
     _set_option(parser, "what the phases are run with, for example training.total_updates=50; may be repeated")
     parser.set_defaults(n_trials=None, timeout=None)
@@ -183,7 +184,7 @@ def _override_options(parser: Parser) -> None:
     parser.add_argument(
         "--n-jobs", metavar="N", type=_count, help="workers at once, one core each; default: the spec's"
     )
-    parser.add_argument("--storage", metavar="URL", help="database in place of the spec's")
+    parser.add_argument("--storage", metavar="URL", type=_database, help="database in place of the spec's")
     parser.add_argument("--results-dir", metavar="DIR", type=Path, help="results folder in place of the spec's")
     output = parser.add_mutually_exclusive_group()
     output.add_argument("--quiet", action="store_true", help="print warnings and errors only")
@@ -248,7 +249,7 @@ def dashboard_options(parser: Parser) -> None:
     """Options of `dashboard`."""
     add = parser.add_argument
     add("--spec", metavar="FILE", type=Path, help="study spec (YAML): its database, port and results folder")
-    add("--storage", metavar="URL", help=f"default: the spec's, else {defaults.STORAGE}")
+    add("--storage", metavar="URL", type=_database, help=f"default: the spec's, else {defaults.STORAGE}")
     results = f"holds the studies' folders, whose files are shown; default: the spec's, else {defaults.RESULTS}"
     add("--results-dir", metavar="DIR", type=Path, help=results)
     add("--host", default="127.0.0.1", help="a loopback address; default: %(default)s")
@@ -355,7 +356,18 @@ def _json_option(parser: Parser) -> None:
 
 
 def _storage_option(parser: Parser) -> None:
-    parser.add_argument("--storage", metavar="URL", default=defaults.STORAGE, help="default: %(default)s")
+    parser.add_argument(
+        "--storage", metavar="URL", type=_database, default=defaults.STORAGE, help="default: %(default)s"
+    )
+
+
+def _database(url: str) -> str:
+    if has_password(url):
+        raise argparse.ArgumentTypeError(
+            "holds a password, and every user of this machine can read the command line of a program: leave it out and "
+            f"{ELSEWHERE}; and choose another password, this one was seen"
+        )
+    return url
 
 
 def _count(text: str) -> int:

@@ -19,11 +19,11 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from fxai.errors import FxaiError, InputError, StorageError
-from fxai.secrets import redact, redact_url, unescaped, without_password
+from fxai.secrets import ELSEWHERE, redact, redact_url, unescaped
 from fxai.study import outage, sqlite
 from fxai.study.outage import DATABASE_ERRORS as DATABASE_ERRORS
 from fxai.study.outage import Connector, PatientStorage
-from fxai.study.postgresql import hint_for, in_short
+from fxai.study.postgresql import for_optuna, hint_for, in_short
 
 HEARTBEAT_INTERVAL_S = 10
 GRACE_PERIOD_S = 60
@@ -192,7 +192,7 @@ def _parse(url: str) -> URL:
         raise InputError(
             f"{redact_url(url)!r}: {character!r} in a user name or password must be percent-encoded",
             where="storage",
-            hint=f"write %{ord(character):02X} for it; or leave the password out and set PGPASSWORD",
+            hint=f"write %{ord(character):02X} for it; or leave the password out and {ELSEWHERE}",
         )
     try:
         parsed = make_url(url)
@@ -281,11 +281,10 @@ def _optunas_faults(url: str) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # the schema is of another version
-        shown = without_password(url).replace("postgresql://", "postgresql+psycopg://")  # the driver that is there
         raise StorageError(
             f"the database was made by another Optuna version than {optuna.__version__}: {redact(str(error))}",
             where=redact_url(url),
-            hint=f"optuna storage upgrade --storage {shown}   (keep a copy of the database)",
+            hint=f"optuna storage upgrade --storage {for_optuna(url)}   (keep a copy of the database)",
         ) from error
 
 

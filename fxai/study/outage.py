@@ -13,6 +13,7 @@ import random
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -74,6 +75,7 @@ class Connector:
         self._lock = threading.Lock()
         self._away_since: float | None = None
         self._back_at = -math.inf
+        self._made: weakref.WeakSet[Any] = weakref.WeakSet()
 
     def __call__(self) -> Any:
         """A new connection.
@@ -95,9 +97,15 @@ class Connector:
                 wait_s = min(wait_s * 2.0, longest_s)
             else:
                 self._note_back()
+                self._made.add(connection)
                 return connection
 
-    def is_fresh(self, age_s: float) -> bool:
+    def close(self) -> None:
+        """Close every connection that it made and somebody still has."""
+        for connection in list(self._made):
+            connection.close()
+
+    def was_away(self, age_s: float) -> bool:
         """Whether the server was away, for this process, within the last seconds."""
         return time.monotonic() - self._back_at < age_s
 

@@ -178,7 +178,7 @@ def was_away(storage: RDBStorage, connection: sqlalchemy.Connection, within_s: f
     if not isinstance(storage, PatientStorage):
         return False
     started = "SELECT now() - pg_postmaster_start_time() < make_interval(secs => %(s)s)"
-    return storage.connector.is_fresh(within_s) or bool(connection.exec_driver_sql(started, {"s": within_s}).scalar())
+    return storage.connector.was_away(within_s) or bool(connection.exec_driver_sql(started, {"s": within_s}).scalar())
 
 
 def hurry(storage: RDBStorage, patience_s: float) -> None:
@@ -226,7 +226,8 @@ def _open_postgresql(url: str, parsed: URL, create: bool, check: bool, patience_
             "PostgreSQL needs the package psycopg", where="storage", hint="pip install 'fxai[postgres]'"
         ) from error
     text = sqlite.for_optuna(parsed.set(password=None, query={}))
-    with _optunas_faults(url), contextlib.ExitStack() as stack:
+    with _optunas_faults(url), contextlib.ExitStack() as unless_opened, contextlib.ExitStack() as stack:
+        unless_opened.callback(connector.close)
         ready = not check or _has_tables(url, connector)
         if not ready:
             if not create:
@@ -238,6 +239,7 @@ def _open_postgresql(url: str, parsed: URL, create: bool, check: bool, patience_
             skip_compatibility_check=not check,
             skip_table_creation=ready,
         )
+        unless_opened.pop_all()
     connector.patience_s = max(patience_s, outage.OUTAGE_S)
     storage.connector = connector
     return storage

@@ -211,11 +211,11 @@ def test_a_process_that_was_cut_off_itself_blames_nobody(
     postgresql_server: Server, storage: RDBStorage, study: optuna.Study
 ) -> None:
     connector = storage.connector  # type: ignore[attr-defined]
-    assert not connector.is_fresh(60.0)
+    assert not connector.was_away(60.0)
     connector._note_away("no route to host")
     connector._note_back()
-    assert connector.is_fresh(60.0)
-    assert not connector.is_fresh(0.0)
+    assert connector.was_away(60.0)
+    assert not connector.was_away(0.0)
 
 
 def run_cli(folder: Path, url: str) -> int:

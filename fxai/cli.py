@@ -14,11 +14,13 @@ import re
 import sys
 import tempfile
 from collections.abc import Sequence
+from typing import NoReturn
 
 import fxai
 from fxai.commands.arguments import commands
 from fxai.errors import FxaiError
 from fxai.report.talk import say
+from fxai.secrets import redact
 
 PROGRAM = "optuna_optimization.py"
 
@@ -31,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help(sys.stderr)
         return 2
     if not words[0].startswith("-") and words[0] not in known:
-        say(f"error: there is no command {words[0]!r}")
+        say(f"error: there is no command {redact(words[0])!r}")
         say(f"hint: commands are {', '.join(sorted(known))}; to run a study: {PROGRAM} --spec FILE")
         return 2
     if words[0] not in known and words[0] not in ("-h", "--help", "--version"):
@@ -58,9 +60,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _crash(error, args.debug)
 
 
+class _Parser(argparse.ArgumentParser):
+    """One that repeats no password of a database."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(redact(message))
+
+
 def _parser() -> tuple[argparse.ArgumentParser, dict[str, list[str]]]:
     """The parser, and the options of each command."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=PROGRAM,
         usage=f"{PROGRAM} --spec FILE [option ...]\n       {PROGRAM} COMMAND [option ...]",
         description="Tune PPO trading agents with Optuna. Without a command: run the studies of a spec file.",
@@ -119,8 +128,6 @@ def _explain(error: FxaiError, debug: bool) -> int:
 
 def _crash(error: Exception, debug: bool) -> int:
     """A bug: one line, and the traceback in a file that only the user can read."""
-    from fxai.secrets import redact
-
     text = _traceback(error)
     if debug:
         print(text, file=sys.stderr)
@@ -138,8 +145,6 @@ def _crash(error: Exception, debug: bool) -> int:
 
 def _traceback(error: BaseException) -> str:
     import traceback
-
-    from fxai.secrets import redact
 
     return redact("".join(traceback.format_exception(error)))
 

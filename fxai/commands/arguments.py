@@ -12,6 +12,7 @@ from pathlib import Path
 
 from fxai import defaults
 from fxai.commands.values import count as _count
+from fxai.commands.values import database as _database
 from fxai.commands.values import day as _day
 from fxai.commands.values import number as _number
 from fxai.commands.values import port as _port
@@ -181,7 +182,7 @@ def transfer_options(parser: Parser) -> None:
     parser.add_argument("--from-study", metavar="NAME", help="take this study in place of the phase's own")
     _specs_option(parser)
     _min_trials_option(parser)
-    parser.add_argument("--storage", metavar="URL", help="database in place of the specs'")
+    parser.add_argument("--storage", metavar="URL", type=_database, help="database in place of the specs'")
     parser.add_argument("--results-dir", metavar="DIR", type=Path, help="results folder in place of the specs'")
     _set_option(parser, "what the phases are run with, for example training.total_updates=50; may be repeated")
     parser.set_defaults(n_trials=None, timeout=None)
@@ -217,7 +218,7 @@ def _override_options(parser: Parser, *, n_jobs: bool = True) -> None:
     where = "workers are processes of this machine, or actors of a Ray cluster; default: %(default)s"
     parser.add_argument("--launcher", choices=("local", "ray"), default="local", help=where)
     parser.add_argument("--ray-address", metavar="HOST:PORT", help="head of the Ray cluster; default: this machine's")
-    parser.add_argument("--storage", metavar="URL", help="database in place of the spec's")
+    parser.add_argument("--storage", metavar="URL", type=_database, help="database in place of the spec's")
     parser.add_argument("--results-dir", metavar="DIR", type=Path, help="results folder in place of the spec's")
     output = parser.add_mutually_exclusive_group()
     output.add_argument("--quiet", action="store_true", help="print warnings and errors only")
@@ -282,7 +283,7 @@ def dashboard_options(parser: Parser) -> None:
     """Options of `dashboard`."""
     add = parser.add_argument
     add("--spec", metavar="FILE", type=Path, help="study spec (YAML): its database, port and results folder")
-    add("--storage", metavar="URL", help=f"default: the spec's, else {defaults.STORAGE}")
+    add("--storage", metavar="URL", type=_database, help=f"default: the spec's, else {defaults.STORAGE}")
     results = f"holds the studies' folders, whose files are shown; default: the spec's, else {defaults.RESULTS}"
     add("--results-dir", metavar="DIR", type=Path, help=results)
     add("--port", type=_port, help=f"default: the spec's, else {defaults.DASHBOARD_PORT}")
@@ -406,4 +407,6 @@ def _json_option(parser: Parser) -> None:
 
 
 def _storage_option(parser: Parser) -> None:
-    parser.add_argument("--storage", metavar="URL", default=defaults.STORAGE, help="default: %(default)s")
+    parser.add_argument(
+        "--storage", metavar="URL", type=_database, default=defaults.STORAGE, help="default: %(default)s"
+    )

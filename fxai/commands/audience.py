@@ -165,6 +165,6 @@ def _outcome(spec: StudySpec) -> Outcome | None:
     from fxai.report.outcome import outcome_of
     from fxai.study.storage import load_study, opened
 
-    with suppress(FxaiError), opened(spec.storage, readonly=True) as storage:
+    with suppress(FxaiError), opened(spec.storage, readonly=True, patience_s=0.0) as storage:
         return outcome_of(load_study(storage, spec.study_name), spec.metric_names)
     return None

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fxai import yaml_strict
 from fxai.errors import ConfigError, InputError
-from fxai.secrets import redact_url
+from fxai.secrets import without_password
 from fxai.study.spec import SpecFile, StudySpec, load_specs
 
 SPECS = Path("config/optuna")
@@ -124,7 +124,7 @@ def typed_transfer_of(path: Path, spec: StudySpec, options: str = "") -> str:
 
 def places(storage: str | None, results_dir: Path | None) -> str:
     """The options that say where studies are, as they were given."""
-    told = "" if storage is None else f" --storage {shlex.quote(redact_url(storage))}"
+    told = "" if storage is None else f" --storage {shlex.quote(without_password(storage))}"
     return told if results_dir is None else f"{told} --results-dir {shlex.quote(str(results_dir))}"
 
 

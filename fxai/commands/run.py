@@ -15,7 +15,7 @@ from fxai.commands.join import join_command
 from fxai.commands.overrides import with_overrides
 from fxai.commands.phases import places, typed_transfer_of
 from fxai.commands.ready import bars_of, data_hash_of, ready_market
-from fxai.errors import FxaiError, StudyConflict
+from fxai.errors import FxaiError, StorageError, StudyConflict
 from fxai.report.talk import say
 from fxai.study.spec import SpecFile, StudySpec, load_specs
 from fxai.study.transfer import check_bars, inherited_by
@@ -56,10 +56,12 @@ def _run_one(specs: SpecFile, spec: StudySpec, args: argparse.Namespace, audienc
             outcome = run_study(spec, results_dir, view, **bars_of(market), crew=crew)
         except StudyConflict:
             raise
-        except FxaiError:
+        except FxaiError as error:
             # what the trials before it gave is not lost with the error
+            away = isinstance(error, StorageError)
+            folder, patience_s = results_dir / spec.study_name, 0.0 if away else None
             with suppress(FxaiError):
-                _write(spec, results_dir / spec.study_name, specs.save_study_plots, True, 0.0, interrupted=True)
+                _write(spec, folder, specs.save_study_plots, True, 0.0, interrupted=True, patience_s=patience_s)
             raise
         if not outcome.killed:
             paths = _write(
@@ -84,6 +86,7 @@ def _write(
     *,
     interrupted: bool,
     market: Market | None = None,
+    patience_s: float | None = None,
 ) -> list[Path]:
     """Write and print the results as the database has them, beside the baselines where the market is given."""
     from fxai.report.insights import write_insights
@@ -91,7 +94,7 @@ def _write(
     from fxai.report.summary import print_summary
     from fxai.study.storage import load_study, opened
 
-    with opened(spec.storage, readonly=True) as storage:
+    with opened(spec.storage, readonly=True, patience_s=patience_s) as storage:
         study = load_study(storage, spec.study_name)
         paths = write_results(study, spec, folder)
         if market is not None and spec.of_market and not interrupted:

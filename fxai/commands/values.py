@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from datetime import date
 
+from fxai.secrets import ELSEWHERE, has_password
+
 
 def count(text: str) -> int:
     """A whole number of at least 1."""
@@ -45,3 +47,13 @@ def seconds(text: str) -> float:
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"must be a number of seconds above 0, got {text!r}")
     return value
+
+
+def database(url: str) -> str:
+    """The URL of a database, without a password: every user of a machine can read the command line of a program."""
+    if has_password(url):
+        raise argparse.ArgumentTypeError(
+            "holds a password, and every user of this machine can read the command line of a program: leave it out and "
+            f"{ELSEWHERE}; and choose another password, this one was seen"
+        )
+    return url

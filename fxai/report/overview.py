@@ -19,7 +19,7 @@ from fxai.report.summary import MAIN_METRICS
 from fxai.report.tables import print_facts, print_list, print_table
 from fxai.report.terminal import make_console
 from fxai.report.text import NOTHING, clean, count, done_of, duration, metric, number, short_names, signed
-from fxai.secrets import redact_url
+from fxai.secrets import redact_url, without_password
 from fxai.study.reader import reading
 
 TOP = 5
@@ -233,5 +233,5 @@ def _metrics(facts: Facts) -> list[tuple[str, str]]:
 
 
 def _options(storage: str, results_dir: Path) -> str:
-    told = "" if storage == defaults.STORAGE else f" --storage {shlex.quote(redact_url(storage))}"
+    told = "" if storage == defaults.STORAGE else f" --storage {shlex.quote(without_password(storage))}"
     return told + ("" if results_dir == Path(defaults.RESULTS) else f" --results-dir {shlex.quote(str(results_dir))}")

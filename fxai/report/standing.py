@@ -14,7 +14,7 @@ from typing import Any
 
 from fxai import defaults
 from fxai.report.outcome import Outcome, first_value, outcome_of
-from fxai.secrets import redact_url
+from fxai.secrets import without_password
 from fxai.study.confirmed import is_confirmed
 from fxai.study.owner import Owner
 from fxai.study.presets import Preset
@@ -94,7 +94,7 @@ class Place:
 
     def options(self) -> str:
         """What a command needs to look there too."""
-        words = [] if self.storage == defaults.STORAGE else ["--storage", shlex.quote(redact_url(self.storage))]
+        words = [] if self.storage == defaults.STORAGE else ["--storage", shlex.quote(without_password(self.storage))]
         if self.results_dir != Path(defaults.RESULTS):
             words += ["--results-dir", shlex.quote(str(self.results_dir))]
         return "".join(f" {word}" for word in words)

@@ -24,7 +24,7 @@ from fxai.report.results import REPORT, best_config_path, sentences
 from fxai.report.tables import print_facts, print_list, print_table
 from fxai.report.terminal import make_console
 from fxai.report.text import NOTHING, clean, count, done_of, duration, metric, number, signed
-from fxai.secrets import redact_url
+from fxai.secrets import without_password
 
 if TYPE_CHECKING:
     import optuna
@@ -122,7 +122,7 @@ def next_commands(outcome: Outcome, spec: StudySpec, folder: Path) -> list[tuple
 
 def _storage(spec: StudySpec) -> str:
     """The option that names the study's database; a password in it stays hidden and is the user's to fill in."""
-    return "" if spec.storage == defaults.STORAGE else f" --storage {shlex.quote(redact_url(spec.storage))}"
+    return "" if spec.storage == defaults.STORAGE else f" --storage {shlex.quote(without_password(spec.storage))}"
 
 
 def _places(spec: StudySpec, folder: Path) -> str:

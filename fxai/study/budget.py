@@ -271,15 +271,26 @@ def set_trial_attrs(storage: RDBStorage, trial_id: int, attrs: dict[str, Any]) -
 def _orphans(storage: RDBStorage, study_id: int, gone: Mapping[Owner, str]) -> list[tuple[int, str]]:
     found = []
     with reading(storage) as connection:
-        for row in connection.execute(_RUNNING, {"study_id": study_id}):
-            owner = Owner.from_dict(None if row.value_json is None else json.loads(row.value_json))
+        for trial_id, owner, age_s in running(connection, study_id):
             if owner is not None and owner in gone:
-                found.append((int(row.trial_id), gone[owner]))
+                found.append((trial_id, gone[owner]))
             elif owner is not None and owner.is_known_dead():
-                found.append((int(row.trial_id), f"{owner} died"))
-            elif _is_silent(storage, connection, owner, _age_s(row)):
-                found.append((int(row.trial_id), f"no heartbeat from {owner or 'its worker'} in {GRACE_PERIOD_S} s"))
+                found.append((trial_id, f"{owner} died"))
+            elif _is_silent(storage, connection, owner, age_s):
+                found.append((trial_id, f"no heartbeat from {owner or 'its worker'} in {GRACE_PERIOD_S} s"))
     return found
+
+
+def running(connection: sqlalchemy.Connection, study_id: int) -> list[tuple[int, Owner | None, float]]:
+    """Id, owner and seconds since the last beat of each running trial; no owner where FxAI did not start it."""
+    return [
+        (
+            int(row.trial_id),
+            Owner.from_dict(None if row.value_json is None else json.loads(row.value_json)),
+            _age_s(row),
+        )
+        for row in connection.execute(_RUNNING, {"study_id": study_id}).all()
+    ]
 
 
 def _is_silent(storage: RDBStorage, connection: sqlalchemy.Connection, owner: Owner | None, age_s: float) -> bool:
@@ -303,10 +314,7 @@ def _hold(connection: sqlalchemy.Connection, study_id: int) -> None:
 
 def _held_by(connection: sqlalchemy.Connection, study_id: int, owner: Owner) -> int | None:
     """The running trial of this process, if there is one."""
-    for row in connection.execute(_RUNNING, {"study_id": study_id}):
-        if row.value_json is not None and Owner.from_dict(json.loads(row.value_json)) == owner:
-            return int(row.trial_id)
-    return None
+    return next((trial_id for trial_id, other, _ in running(connection, study_id) if other == owner), None)
 
 
 def _first_waiting(connection: sqlalchemy.Connection, study_id: int) -> int | None:

@@ -26,7 +26,9 @@ class Heart:
         self._beaten = False
         self._failing = False
         self._changed = threading.Condition()
-        threading.Thread(target=self._run, name="heart", daemon=True).start()
+        self._ended = False
+        self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
+        self._thread.start()
 
     def watch(self, trial_id: int | None, *, beaten: bool = False) -> None:
         """Beat for this trial from now on, at once and then at intervals; None rests.
@@ -40,11 +42,20 @@ class Heart:
             self._beaten = beaten
             self._changed.notify()
 
+    def close(self, timeout_s: float | None = None) -> None:
+        """End the thread; a beat that has begun is waited for, no longer than `timeout_s`."""
+        with self._changed:
+            self._trial_id, self._ended = None, True
+            self._changed.notify()
+        self._thread.join(timeout_s)
+
     def _run(self) -> None:
         while True:
             with self._changed:
-                while self._trial_id is None:
+                while self._trial_id is None and not self._ended:
                     self._changed.wait()
+                if self._trial_id is None:
+                    return
                 trial_id, beaten, self._beaten = self._trial_id, self._beaten, False
             wait_s = self._interval_s if beaten or self._beat(trial_id) else self._retry_s
             with self._changed:

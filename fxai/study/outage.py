@@ -13,6 +13,7 @@ import random
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -74,6 +75,7 @@ class Connector:
         self._lock = threading.Lock()
         self._away_since: float | None = None
         self._back_at = -math.inf
+        self._made: weakref.WeakSet[Any] = weakref.WeakSet()
 
     def __call__(self) -> Any:
         """A new connection.
@@ -84,7 +86,7 @@ class Connector:
         wait_s, longest_s = _WAITS_S
         while True:
             try:
-                connection = self._connect(**self._options)
+                connection = _in_utc(self._connect(**self._options))
             except self._error as error:
                 if not passes(str(error)):
                     raise
@@ -95,9 +97,15 @@ class Connector:
                 wait_s = min(wait_s * 2.0, longest_s)
             else:
                 self._note_back()
-                return _in_utc(connection)
+                self._made.add(connection)
+                return connection
 
-    def is_fresh(self, age_s: float) -> bool:
+    def close(self) -> None:
+        """Close every connection that it made and somebody still has."""
+        for connection in list(self._made):
+            connection.close()
+
+    def was_away(self, age_s: float) -> bool:
         """Whether the server was away, for this process, within the last seconds."""
         return time.monotonic() - self._back_at < age_s
 
@@ -106,9 +114,9 @@ class Connector:
         with self._lock:
             if self._away_since is None:
                 self._away_since = time.monotonic()
-                log.warning(
-                    "the study database does not answer (%s): trying again for %.0f s", redact(reason), self.patience_s
-                )
+                if self.patience_s > 0.0:
+                    told = (redact(reason), self.patience_s)
+                    log.warning("the study database does not answer (%s): trying again for %.0f s", *told)
             return self._away_since
 
     def _note_back(self) -> None:
@@ -121,9 +129,13 @@ class Connector:
 
 def _in_utc(connection: Any) -> Any:
     """Beats are stored in the time of the session's zone: two zones, or a clock change, would age them by hours."""
-    connection.autocommit = True
-    connection.execute("SET TIME ZONE 'UTC'")
-    connection.autocommit = False
+    try:
+        connection.autocommit = True
+        connection.execute("SET TIME ZONE 'UTC'")
+        connection.autocommit = False
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

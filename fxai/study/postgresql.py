@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+from fxai.secrets import without_password
+
 _FOR_A_WHILE = (
     "starting up",
     "shutting down",
@@ -45,6 +47,11 @@ _HINTS = (
     ("timeout", "is the host right, and does its firewall let you in?"),
     ("No space left", "free some space on the server and run again; what was written before is intact"),
 )
+
+
+def for_optuna(url: str) -> str:
+    """The URL as Optuna's own commands take it, without its password; they would look for psycopg2."""
+    return without_password(url).replace("postgresql://", "postgresql+psycopg://")
 
 
 def passes(reason: str) -> bool:

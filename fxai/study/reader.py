@@ -20,7 +20,8 @@ from urllib.parse import quote, unquote
 
 from fxai import defaults
 from fxai.errors import InputError, StorageError
-from fxai.secrets import redact, redact_url
+from fxai.secrets import ELSEWHERE, redact, redact_url, unescaped
+from fxai.study.postgresql import for_optuna, hint_for, in_short
 from fxai.study.records import Direction, State, StudyRecord, TrialRecord
 
 SCHEMA = "v3.2.0.a"
@@ -212,6 +213,12 @@ def reading(url: str) -> Iterator[Reader]:
     """
     scheme, separator, rest = url.partition("://")
     backend = scheme.partition("+")[0]
+    if (character := unescaped(url)) is not None:
+        raise InputError(
+            f"{redact_url(url)!r}: {character!r} in a user name or password must be percent-encoded",
+            where="storage",
+            hint=f"write %{ord(character):02X} for it; or leave the password out and {ELSEWHERE}",
+        )
     if not separator:
         raise InputError(f"{redact_url(url)!r} is not a database URL", where="storage", hint=_WRITE_A_URL)
     if backend == "sqlite":
@@ -290,13 +297,16 @@ def _postgresql(url: str, conninfo: str) -> Iterator[Reader]:
     where = redact_url(url)
     try:
         with psycopg.connect(conninfo, connect_timeout=10) as connection:
+            connection.execute("SET TIME ZONE 'UTC'")  # as those that beat have it
+            connection.commit()
             connection.read_only = True
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ  # one snapshot
             reader = Reader(connection, marker="%s")
             _check(_schema_of_postgresql(connection, reader), where, url)
             yield reader
     except psycopg.Error as error:
-        raise _failed(str(error), where) from error
+        said = redact(str(error))
+        raise StorageError(f"the study database failed: {in_short(said)}", where=where, hint=hint_for(said)) from error
 
 
 def _schema_of_postgresql(connection: Any, reader: Reader) -> str | None:
@@ -315,7 +325,7 @@ def _check(schema: str | None, where: str, url: str) -> None:
             f"the database was made by another Optuna version than {metadata.version('optuna')}: its tables are of "
             f"revision {schema}, not {SCHEMA}",
             where=where,
-            hint=f"optuna storage upgrade --storage {redact_url(url)}   (keep a copy of the database)",
+            hint=f"optuna storage upgrade --storage {for_optuna(url)}   (keep a copy of the database)",
         )
 
 

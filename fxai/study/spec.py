@@ -5,6 +5,7 @@ Loading imports neither Optuna nor torch; every fault is a ConfigError with its 
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +18,7 @@ from fxai.config.metrics import METRIC_DIRECTIONS, rewards_idleness
 from fxai.config.objective import is_own_name
 from fxai.config.trial import TrialConfig
 from fxai.errors import ConfigError, InputError
-from fxai.secrets import has_password, redact_url
+from fxai.secrets import ELSEWHERE, has_password, others_can_read, redact_url, unescaped
 from fxai.study.names import name_fault
 from fxai.study.objective import DEFAULT_OBJECTIVE, source_of
 from fxai.study.options import PrunerSpec, SamplerSpec
@@ -261,8 +262,12 @@ class _Reader:
                 where=at,
                 hint="write sqlite:///optuna_studies.db for one machine, postgresql://user@host/name for several",
             )
-        if has_password(url):
-            self.notes.append(f"{at}: storage holds a password; leave it out and set PGPASSWORD or a ~/.pgpass file")
+        if has_password(url) and (mode := others_can_read(self.path)) is not None:
+            raise ConfigError(
+                f"storage holds a password, and other users can read this file (mode {mode})",
+                where=at,
+                hint=f"chmod 600 {shlex.quote(str(self.path))}; or leave the password out and {ELSEWHERE}",
+            )
 
     def _check_objective(self) -> None:
         try:
@@ -346,6 +351,8 @@ def _storage_fault(url: str) -> str | None:
         if "?" in rest:
             return "takes no options after ?: FxAI sets SQLite's locking and waiting itself"
         return None
+    if scheme == "postgresql" and (character := unescaped(url)) is not None:
+        return f"write %{ord(character):02X} for {character!r} in a user name or password"
     if scheme == "postgresql":
         return None if rest.strip("/") else "names no host or database"
     if scheme == "postgres" or scheme.startswith("postgresql+"):

@@ -19,11 +19,11 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from fxai.errors import FxaiError, InputError, StorageError
-from fxai.secrets import redact, redact_url, unescaped, without_password
+from fxai.secrets import ELSEWHERE, redact, redact_url, unescaped
 from fxai.study import outage, sqlite
 from fxai.study.outage import DATABASE_ERRORS as DATABASE_ERRORS
 from fxai.study.outage import Connector, PatientStorage
-from fxai.study.postgresql import hint_for, in_short
+from fxai.study.postgresql import for_optuna, hint_for, in_short
 
 HEARTBEAT_INTERVAL_S = 10
 GRACE_PERIOD_S = 60
@@ -178,7 +178,7 @@ def was_away(storage: RDBStorage, connection: sqlalchemy.Connection, within_s: f
     if not isinstance(storage, PatientStorage):
         return False
     started = "SELECT now() - pg_postmaster_start_time() < make_interval(secs => %(s)s)"
-    return storage.connector.is_fresh(within_s) or bool(connection.exec_driver_sql(started, {"s": within_s}).scalar())
+    return storage.connector.was_away(within_s) or bool(connection.exec_driver_sql(started, {"s": within_s}).scalar())
 
 
 def hurry(storage: RDBStorage, patience_s: float) -> None:
@@ -192,7 +192,7 @@ def _parse(url: str) -> URL:
         raise InputError(
             f"{redact_url(url)!r}: {character!r} in a user name or password must be percent-encoded",
             where="storage",
-            hint=f"write %{ord(character):02X} for it; or leave the password out and set PGPASSWORD",
+            hint=f"write %{ord(character):02X} for it; or leave the password out and {ELSEWHERE}",
         )
     try:
         parsed = make_url(url)
@@ -226,7 +226,8 @@ def _open_postgresql(url: str, parsed: URL, create: bool, check: bool, patience_
             "PostgreSQL needs the package psycopg", where="storage", hint="pip install 'fxai[postgres]'"
         ) from error
     text = sqlite.for_optuna(parsed.set(password=None, query={}))
-    with _optunas_faults(url), contextlib.ExitStack() as stack:
+    with _optunas_faults(url), contextlib.ExitStack() as unless_opened, contextlib.ExitStack() as stack:
+        unless_opened.callback(connector.close)
         ready = not check or _has_tables(url, connector)
         if not ready:
             if not create:
@@ -238,6 +239,7 @@ def _open_postgresql(url: str, parsed: URL, create: bool, check: bool, patience_
             skip_compatibility_check=not check,
             skip_table_creation=ready,
         )
+        unless_opened.pop_all()
     connector.patience_s = max(patience_s, outage.OUTAGE_S)
     storage.connector = connector
     return storage
@@ -281,11 +283,10 @@ def _optunas_faults(url: str) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # the schema is of another version
-        shown = without_password(url).replace("postgresql://", "postgresql+psycopg://")  # the driver that is there
         raise StorageError(
             f"the database was made by another Optuna version than {optuna.__version__}: {redact(str(error))}",
             where=redact_url(url),
-            hint=f"optuna storage upgrade --storage {shown}   (keep a copy of the database)",
+            hint=f"optuna storage upgrade --storage {for_optuna(url)}   (keep a copy of the database)",
         ) from error
 
 

@@ -139,10 +139,3 @@ def test_what_cannot_be_is_one_line(
     assert "Traceback" not in told
     assert not out.exists()
     assert not list(tmp_path.glob(".next*"))
-
-
-def test_a_password_stays_out_of_the_file(tmp_path: Path) -> None:
-    from fxai.report.insights.refined_spec import _without_password
-
-    assert _without_password("postgresql://me:se@cret@host/db") == "postgresql://me@host/db"
-    assert _without_password("sqlite:///a.db") == "sqlite:///a.db"

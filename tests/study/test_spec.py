@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -208,6 +209,7 @@ def test_one_fault_is_reported_once(tmp_path: Path) -> None:
         ("postgres://host/db", "write postgresql://"),
         ("postgresql+psycopg2://host/db", "the driver is chosen by FxAI"),
         ("postgresql://", "names no host"),
+        ("postgresql://ann:pw/@host/db", "write %2F for '/' in a user name or password"),
     ],
 )
 def test_other_databases_are_refused_with_the_reason(tmp_path: Path, url: str, reason: str) -> None:
@@ -218,8 +220,20 @@ def test_other_databases_are_refused_with_the_reason(tmp_path: Path, url: str, r
 
 
 def test_a_password_in_the_storage_is_never_shown(tmp_path: Path) -> None:
-    study, file = load_with(tmp_path, {"storage": "postgresql://ann:s3cret@host/fx"})
-    assert any("PGPASSWORD" in note for note in file.warnings)
+    changes = {"storage": "postgresql://ann:s3cret@host/fx"}
+    spec_file = tmp_path / "s.yaml"
+    spec_file.touch()
+    spec_file.chmod(0o644)
+    with pytest.raises(
+        ConfigError, match=r"holds a password, and other users can read this file \(mode 0644\)"
+    ) as caught:
+        load_with(tmp_path, changes)
+    assert caught.value.hint is not None
+    assert re.match(r"chmod 600 \S+s\.yaml; or leave the password out and set PGPASSWORD", caught.value.hint)
+    assert "s3cret" not in str(caught.value)
+    spec_file.chmod(0o600)
+    study, file = load_with(tmp_path, changes)
+    assert file.warnings == ()
     assert "s3cret" not in repr(study) + repr(file) + " ".join(file.warnings)
     assert study.storage == "postgresql://ann:s3cret@host/fx"
 

@@ -8,11 +8,17 @@ import sys
 import threading
 from pathlib import Path
 
+import fakes
 import optuna
 import pytest
 
-from fxai.errors import InputError, StorageError
-from fxai.study.storage import load_study, open_storage, opened, storage_errors, study_names
+from fxai.errors import InputError, StorageError, StudyConflict
+from fxai.study import mounts, sqlite
+from fxai.study.budget import claim
+from fxai.study.fingerprint import open_study
+from fxai.study.hosts import check_one_host
+from fxai.study.owner import Owner
+from fxai.study.storage import creating, load_study, open_storage, opened, storage_errors, study_names
 
 
 def url(path: Path) -> str:
@@ -170,3 +176,122 @@ def test_database_errors_are_one_line_without_sql(database):
     ):
         connection.exec_driver_sql("SELECT * FROM nowhere")
     assert "SELECT" not in str(caught.value)
+
+
+def test_f17_only_one_program_at_a_time_creates_a_study(database_url, tmp_path, monkeypatch):
+    spec = fakes.load(tmp_path, storage=database_url)
+    with opened(database_url, create=True) as storage:
+        waits = threading.Event()
+        tried = sqlite._locked
+        monkeypatch.setattr(sqlite, "_locked", lambda handle: tried(handle) or waits.set())
+        with creating(storage):
+            other = threading.Thread(target=lambda: open_study(storage, spec, None))
+            other.start()
+            for _ in range(1000 * database_url.startswith("postgresql")):
+                if waits.is_set():
+                    break
+                with storage.engine.connect() as connection:
+                    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+                    if connection.exec_driver_sql(waiting).scalar():
+                        waits.set()
+            assert waits.wait(5)
+            assert study_names(storage) == []
+        other.join(30)
+        assert study_names(storage) == ["fake"]
+
+
+def mounted(path: Path, kind: str) -> str:
+    place = str(path).replace(" ", r"\040")
+    return f"22 1 8:1 / / rw - ext4 /dev/sda rw\n36 22 0:35 / {place} rw,relatime shared:1 - {kind} host:/export rw\n"
+
+
+@pytest.mark.parametrize(
+    "kind", ["nfs4", "nfs", "cifs", "smb3", "fuse.sshfs", "9p", "lustre", "gpfs", "beegfs", "ceph"]
+)
+def test_f23_a_database_on_a_network_file_system_is_refused_with_the_reason(tmp_path, monkeypatch, kind):
+    share = tmp_path / "the share"
+    (share / "deep").mkdir(parents=True)
+    table = tmp_path / "mountinfo"
+    table.write_text(mounted(share, kind))
+    monkeypatch.setattr(mounts, "MOUNTS", table)
+    with pytest.raises(InputError, match=f"lies on {kind}, a network file system: SQLite's write-ahead log") as caught:
+        open_storage(url(share / "deep" / "new.db"), create=True)
+    assert "or use PostgreSQL" in str(caught.value.hint)
+    assert list((share / "deep").iterdir()) == []
+    open_storage(url(tmp_path / "beside.db"), create=True).engine.dispose()
+
+
+@pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs", "tmpfs", "overlay", "zfs", "fuse.fuse-overlayfs", "fuseblk"])
+def test_f23_local_file_systems_and_mounts_over_a_share_are_fine(tmp_path, monkeypatch, kind):
+    table = tmp_path / "mountinfo"
+    table.write_text(mounted(tmp_path, "nfs4") + mounted(tmp_path, kind).splitlines()[1] + "\n")
+    monkeypatch.setattr(mounts, "MOUNTS", table)
+    assert mounts.file_system(tmp_path / "new.db") == kind  # the last one hides the one below
+    open_storage(url(tmp_path / "new.db"), create=True).engine.dispose()
+
+
+def test_where_the_system_tells_no_mounts_nothing_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(mounts, "MOUNTS", tmp_path / "absent")
+    open_storage(url(tmp_path / "new.db"), create=True).engine.dispose()
+
+
+ELSEWHERE = Owner("another-host", 77, 1, 1)
+
+
+def test_f23_an_sqlite_study_that_lives_on_another_host_is_refused(tmp_path):
+    spec = fakes.load(tmp_path)
+    with opened(spec.storage, create=True) as storage:
+        study = open_study(storage, spec, None)
+        study.set_user_attr("orchestrator", Owner("another-host", 5, 1, 1).as_dict())
+        check_one_host(storage, study._study_id)  # it may have died: nothing beats
+        claim(storage, study._study_id, 4, ELSEWHERE)
+        with pytest.raises(
+            StudyConflict, match="process 5 on another-host runs this study, and its database is an SQLite"
+        ):
+            check_one_host(storage, study._study_id)
+        study.set_user_attr("orchestrator", None)
+        with pytest.raises(StudyConflict, match="process 77 on another-host runs this study"):
+            check_one_host(storage, study._study_id)
+        with storage.engine.begin() as connection:
+            connection.exec_driver_sql("UPDATE trial_heartbeats SET heartbeat = datetime(heartbeat, '-61 seconds')")
+        check_one_host(storage, study._study_id)
+
+
+def test_several_workers_of_one_host_and_postgresql_of_any_are_welcome(tmp_path, database_url):
+    spec = fakes.load(tmp_path, storage=database_url)
+    with opened(database_url, create=True) as storage:
+        study = open_study(storage, spec, None)
+        owner = Owner.current() if database_url.startswith("sqlite") else ELSEWHERE
+        study.set_user_attr("orchestrator", owner.as_dict())
+        claim(storage, study._study_id, 4, owner)
+        check_one_host(storage, study._study_id)
+
+
+def test_an_empty_postgresql_database_is_filled_only_by_who_may_create(postgresql_url):
+    with pytest.raises(StorageError, match="not one of studies"):
+        open_storage(postgresql_url, create=False)
+    with opened(postgresql_url, create=True) as storage:
+        assert study_names(storage) == []
+    with opened(postgresql_url) as storage:
+        assert study_names(storage) == []
+
+
+def test_another_programs_postgresql_database_is_left_alone(postgresql_server, postgresql_url):
+    name = postgresql_url.rpartition("/")[2]
+    postgresql_server.execute("CREATE TABLE alembic_version (version_num text)", name)
+    postgresql_server.execute("INSERT INTO alembic_version VALUES ('1f2e3d')", name)
+    with pytest.raises(StorageError, match="not one of studies"):
+        open_storage(postgresql_url, create=True)
+    assert postgresql_server.execute("SELECT to_regclass('studies')", name) == [(None,)]
+
+
+def test_f25_a_postgresql_database_of_another_optuna_version_names_the_upgrade_command(
+    postgresql_server, postgresql_url
+):
+    open_storage(postgresql_url, create=True).engine.dispose()
+    postgresql_server.execute("UPDATE alembic_version SET version_num = 'v3.0.0.a'", postgresql_url.rpartition("/")[2])
+    with pytest.raises(StorageError, match="another Optuna version") as caught:
+        open_storage(postgresql_url.replace("postgres@", "postgres:s3cret@"), create=False)
+    assert caught.value.exit_code == 3
+    bare = postgresql_url.replace("postgresql://", "postgresql+psycopg://")
+    assert caught.value.hint.startswith(f"optuna storage upgrade --storage {bare} ")

@@ -15,7 +15,7 @@ from fxai.report.insights import Insights
 from fxai.report.insights.refine import Plan
 from fxai.report.outcome import Outcome, first_value
 from fxai.report.text import clean, count, number
-from fxai.secrets import has_password, redact_url
+from fxai.secrets import without_password
 from fxai.study.names import name_fault
 from fxai.study.spec import StudySpec
 
@@ -93,7 +93,7 @@ def _before(spec: StudySpec, name: str) -> list[str]:
         keys |= {"directions": list(spec.directions), "metric_names": list(spec.metric_names)}
     else:
         keys |= {"direction": spec.directions[0], "metric_name": spec.metric_names[0]}
-    keys |= {"storage": _without_password(spec.storage), "load_if_exists": True, "base_config": spec.base_config}
+    keys |= {"storage": without_password(spec.storage), "load_if_exists": True, "base_config": spec.base_config}
     if spec.objective != StudySpec.model_fields["objective"].default:
         keys["objective"] = spec.objective
     options = dict(spec.sampler.options)
@@ -175,8 +175,3 @@ def _commented(sentences: Iterable[str]) -> Iterable[str]:
     for sentence in sentences:
         for line in textwrap.wrap(clean(sentence, 2000), _WIDTH, break_long_words=False, break_on_hyphens=False):
             yield f"# {line}"
-
-
-def _without_password(url: str) -> str:
-    """The URL without its password, which belongs into PGPASSWORD or ~/.pgpass."""
-    return redact_url(url).replace(":***@", "@") if has_password(url) else url

@@ -10,7 +10,7 @@ from fxai import defaults
 from fxai.report.insights import Finding, Importance
 from fxai.report.insights.refine import may_freeze
 from fxai.report.outcome import Outcome
-from fxai.secrets import redact_url
+from fxai.secrets import without_password
 from fxai.study.spec import StudySpec
 
 TRANSFERS = {1: "optuna-transfer-1to2", 2: "optuna-transfer-2to3"}
@@ -80,7 +80,7 @@ def _why_refine(
 
 def _places(spec: StudySpec, folder: Path | None) -> str:
     """Options that name database and results folder where they are not the usual ones."""
-    storage = "" if spec.storage == defaults.STORAGE else f" --storage {shlex.quote(redact_url(spec.storage))}"
+    storage = "" if spec.storage == defaults.STORAGE else f" --storage {shlex.quote(without_password(spec.storage))}"
     if folder is None or folder.parent == Path(defaults.RESULTS):
         return storage
     return f"{storage} --results-dir {shlex.quote(str(folder.parent))}"

@@ -10,7 +10,7 @@ from fxai.report.html import escape, heading, table
 from fxai.report.page.subject import Told
 from fxai.report.results import best_config_path
 from fxai.report.text import NOTHING, clean, number
-from fxai.secrets import redact_url
+from fxai.secrets import redact_url, without_password
 
 
 def provenance(told: Told) -> str:
@@ -59,7 +59,7 @@ def _data(told: Told) -> list[tuple[str, str]]:
 
 def _commands(told: Told) -> list[str]:
     spec, folder = told.spec, told.folder
-    storage = "" if spec.storage == defaults.STORAGE else f" --storage {shlex.quote(redact_url(spec.storage))}"
+    storage = "" if spec.storage == defaults.STORAGE else f" --storage {shlex.quote(without_password(spec.storage))}"
     results = "" if folder.parent == Path(defaults.RESULTS) else f" --results-dir {shlex.quote(str(folder.parent))}"
     lines = [f"poe optuna-best {shlex.quote(spec.study_name)}{storage}{results}"]
     if told.outcome.best is not None:

@@ -19,7 +19,7 @@ from pathlib import Path
 SHAPES = ((64, 2), (128, 6))
 """d_model, n_layers."""
 
-UPDATES = 4
+UPDATES = 12
 
 
 def measure(d_model: int, n_layers: int, steps: int, batch_size: int) -> None:

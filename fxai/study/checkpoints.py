@@ -79,6 +79,8 @@ class Checkpoints:
         self.path = request.folder / CHECKPOINT
         self._number, self._every_s, self._meaning, self._clock = request.number, request.checkpoint_s, meaning, clock
         self._told: list[Report] = []
+        self._with_equity: int | None = None
+        """Which of them holds the equity."""
         self._before_s = 0.0
         self._began = self._written = clock()
 
@@ -99,12 +101,13 @@ class Checkpoints:
         if [report.step for report in reports] != list(range(1, snapshot.update + 1)):
             raise BadSnapshot(f"it has no report of some update before {snapshot.update}", where=str(self.path))
         self._told = reports
+        self._with_equity = next((i for i, report in enumerate(reports) if report.equity is not None), None)
         return snapshot
 
     def refuse(self, error: BadSnapshot) -> None:
         """Begin anew, and say why."""
         log.warning("trial %d starts over: %s", self._number, " ".join(str(error).split()))
-        self._told = []
+        self._told, self._with_equity = [], None
         with contextlib.suppress(OSError):
             self.path.unlink()
 
@@ -123,9 +126,15 @@ class Checkpoints:
         """The report with the seconds of training until here; it is remembered as it is now, whatever is done to it."""
         report = replace(report, elapsed_s=self._before_s + self._clock() - self._began)
         if report.equity is not None:
-            self._told = [replace(told, equity=None) for told in self._told]
+            self._drop_equity()
+            self._with_equity = len(self._told)
         self._told.append(_copy(report))
         return report
+
+    def _drop_equity(self) -> None:
+        """Only the last curve is kept."""
+        if self._with_equity is not None:
+            self._told[self._with_equity] = replace(self._told[self._with_equity], equity=None)
 
     @property
     def due(self) -> bool:
@@ -151,7 +160,7 @@ def _copy(report: Report) -> Report:
 
 def _history(reports: list[Report]) -> _History:
     told = [_Told(**{name: getattr(report, name) for name in _Told.model_fields}) for report in reports]
-    step, curve = next(((r.step, r.equity) for r in reversed(reports) if r.equity is not None), (0, None))
+    step, curve = next(((report.step, report.equity) for report in reports if report.equity is not None), (0, None))
     names = [] if curve is None else [f.name for f in fields(curve) if f.name != "instruments"]
     lists = {name: getattr(curve, name).tolist() for name in names}
     own = {} if curve is None else {name: each.tolist() for name, each in curve.instruments.items()}

@@ -14,6 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from fxai.agent import snapshot as snapshots
+from fxai.agent import train as training
 from fxai.agent.policy import Policy, RunningScale
 from fxai.agent.snapshot import BadSnapshot, load_snapshot, meaning_of, save_snapshot
 from fxai.agent.train import Progress, train
@@ -49,8 +50,8 @@ def cut_at(configs, seeds, part, cuts, path):
     meaning = meaning_of(configs, seeds, ruler=configs[0], data_hash="bars", device=CPU)
     resume = None
     for cut in [*cuts, None]:
-        with closing(train(configs, seeds, part, score, resume=resume)) as training:
-            for progress in training:
+        with closing(train(configs, seeds, part, score, resume=resume)) as running:
+            for progress in running:
                 seen.append(told(progress))
                 if progress.update == cut:
                     save_snapshot(path, progress.snapshot(), meaning)
@@ -77,6 +78,21 @@ def test_a_member_that_was_stopped_stays_so_and_the_other_goes_on(config, market
     assert str(seen) == str(whole)
 
 
+def test_a_member_that_a_passing_fault_stopped_does_not_train_again(config, market, tmp_path, monkeypatch):
+    own, calls, real = config(training=SIX), [], training.update
+
+    def fails_once(*args: Any, **named: Any) -> tuple[Any, ...]:
+        calls.append(None)
+        *figures, alive_P = real(*args, **named)
+        return (*figures, alive_P & torch.tensor([True, len(calls) != 2]))
+
+    monkeypatch.setattr(training, "update", fails_once)
+    whole = unbroken([own] * 2, [3, 4], market.train)
+    assert whole[1]["weights"][1] == whole[5]["weights"][1] != whole[0]["weights"][1]
+    calls.clear()
+    assert cut_at([own] * 2, [3, 4], market.train, [3], tmp_path / "s") == whole
+
+
 def test_a_training_that_was_over_is_over(config, market, tmp_path):
     own = config(training={"total_updates": 2})
     assert cut_at([own], [0], market.train, [2], tmp_path / "s") == unbroken([own], [0], market.train)
@@ -87,10 +103,10 @@ def test_a_training_that_was_over_is_over(config, market, tmp_path):
 
 
 def test_a_snapshot_is_a_copy(config, market):
-    training = train([config()], [0], market.train, score)
-    taken = next(training).snapshot()
+    running = train([config()], [0], market.train, score)
+    taken = next(running).snapshot()
     before = {name: x.clone() for name, x in taken.tensors.items()}
-    next(training)
+    next(running)
     assert all(torch.equal(before[name], x) for name, x in taken.tensors.items())
 
 
@@ -136,8 +152,8 @@ def saved(config, market, tmp_path):
     """A file, its meaning, and the config it was made with."""
     own = config()
     meaning = meaning_of([own], [0], ruler=own, data_hash="bars", device=CPU)
-    with closing(train([own], [0], market.train, score)) as training:
-        save_snapshot(tmp_path / "s", next(training).snapshot(), meaning, "what I said: ü")
+    with closing(train([own], [0], market.train, score)) as running:
+        save_snapshot(tmp_path / "s", next(running).snapshot(), meaning, "what I said: ü")
     return tmp_path / "s", meaning, own
 
 

@@ -19,7 +19,8 @@ STARTED = {
     "number": 3,
     "params": {"model.d_model": 64},
     "seed": 7,
-    "requeue_of": None,
+    "requeue_of": 2,
+    "continued_from": 4,
     "worker": 1,
 }
 REPORT = {
@@ -76,7 +77,8 @@ def test_every_event_is_one_line() -> None:
             "worker": 1,
             "params": {"model.d_model": 64},
             "seed": 7,
-            "requeue_of": None,
+            "requeue_of": 2,
+            "continued_from": 4,
         },
         {
             "event": "report",

@@ -74,6 +74,15 @@ def test_plain_view_prints_one_line_per_start_and_end() -> None:
     ]
 
 
+def test_plain_view_says_after_which_update_a_trial_goes_on() -> None:
+    view, out = plain()
+    view.start("fx_ai_quick", 20, 3, None, "maximize", "mean_reward")
+    view.handle({**STARTED, "requeue_of": 2, "continued_from": 12})
+    assert out.getvalue().splitlines()[-1] == (
+        "12:00:00 trial 3 started after update 12, where trial 2 was cut short: learning_rate=0.0003 d_model=64"
+    )
+
+
 def test_plain_view_never_writes_an_escape_code() -> None:
     view, out = plain()
     view.start("a\x1b[31m", 20, 0, None, "maximize", "m\x1b]0;title\x07")

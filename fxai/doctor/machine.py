@@ -23,7 +23,7 @@ MEMINFO = Path("/proc/meminfo")
 def check(place: Place) -> list[Finding]:
     """What this process may use of the machine."""
     cores = slots.usable_cores()
-    workers = [slots.workers_of(study) for study in place.studies]
+    workers = [(len(own), why) for own, why in map(slots.slots_of, place.studies)]
     most = max((number for number, _ in workers), default=cores)
     fewer = [note("cores", why, n_workers=number) for number, why in workers if why is not None]
     return [_cores(cores), *fewer, _memory(most), *threads(os.environ, cores)]

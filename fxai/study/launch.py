@@ -22,6 +22,7 @@ from fxai.files import ensure_writable_dir
 from fxai.study import budget
 from fxai.study.fingerprint import open_study, open_to_join
 from fxai.study.handle import Start
+from fxai.study.hosts import check_one_host
 from fxai.study.local import start_process
 from fxai.study.lock import held_by, study_lock
 from fxai.study.names import checked_name
@@ -160,6 +161,7 @@ def join_study(
     folder = _folder_of(spec, results_dir)
     with opened(spec.storage) as storage:
         study = open_to_join(storage, spec, data_hash, contents)
+        check_one_host(storage, study._study_id)
         decided = recorded_spec(study, spec.storage)
         spec = spec.model_copy(update={name: getattr(decided, name) for name in _DECIDED})
         return _supervised(spec, folder, view, storage, study, objective, crew or Crew(), leads=False)

@@ -182,7 +182,13 @@ def _take(connection: sqlalchemy.Connection, study_id: int, n_trials: int, owner
     return trial_id
 
 
-def requeue(storage: RDBStorage, trial_id: int, reason: str, *, blame: bool) -> Requeued | None:
+_BROUGHT_ALONG = ("seed", "default", "gradient_accumulation_steps")
+"""User attributes that a repeated trial has from the first one."""
+
+
+def requeue(
+    storage: RDBStorage, trial_id: int, reason: str, *, blame: bool, changed: Mapping[str, Any] | None = None
+) -> Requeued | None:
     """Fail a running trial and put one with the same parameters and seed into the queue.
 
     Args:
@@ -190,6 +196,7 @@ def requeue(storage: RDBStorage, trial_id: int, reason: str, *, blame: bool) -> 
         trial_id: Optuna's id of the trial.
         reason: recorded with the trial as its error.
         blame: the trial may be what killed its worker; after MAX_ATTEMPTS of those it fails for good.
+        changed: user attributes that the repeated trial gets.
 
     Returns:
         None if the trial is not running any more: somebody else was first.
@@ -202,7 +209,7 @@ def requeue(storage: RDBStorage, trial_id: int, reason: str, *, blame: bool) -> 
             trial = models.TrialModel.find_or_raise_by_id(trial_id, session, for_update=True)
             frozen = storage._build_frozen_trial_from_trial_model(trial)
             if frozen.state == TrialState.RUNNING:
-                done = _put_back(storage, session, study_id, frozen, reason, blame)
+                done = _put_back(storage, session, study_id, frozen, reason, blame, changed or {})
                 trial.state, trial.datetime_complete = TrialState.FAIL, datetime.datetime.now()
                 return done
             told = str(frozen.user_attrs.get("error"))
@@ -214,7 +221,13 @@ def requeue(storage: RDBStorage, trial_id: int, reason: str, *, blame: bool) -> 
 
 
 def _put_back(
-    storage: RDBStorage, session: orm.Session, study_id: int, frozen: FrozenTrial, reason: str, blame: bool
+    storage: RDBStorage,
+    session: orm.Session,
+    study_id: int,
+    frozen: FrozenTrial,
+    reason: str,
+    blame: bool,
+    changed: Mapping[str, Any],
 ) -> Requeued:
     attempt = int(frozen.user_attrs.get("attempt", 1))
     attrs: dict[str, Any] = {"error": reason}
@@ -223,11 +236,11 @@ def _put_back(
         attrs["error"] = f"{reason}; given up after {attempt} attempts"
     else:
         fixed = {**frozen.system_attrs.get("fixed_params", {}), **frozen.params}
-        kept = {"seed": frozen.user_attrs["seed"]} if "seed" in frozen.user_attrs else {}
+        kept = {name: frozen.user_attrs[name] for name in _BROUGHT_ALONG if name in frozen.user_attrs}
         template = create_trial(
             state=TrialState.WAITING,
             system_attrs={"fixed_params": fixed},
-            user_attrs={**kept, "requeue_of": frozen.number, "attempt": attempt + blame},
+            user_attrs={**kept, **changed, "requeue_of": frozen.number, "attempt": attempt + blame},
         )
         again = int(storage._get_prepared_new_trial(study_id, template, session).number)
         attrs["requeued_as"] = again

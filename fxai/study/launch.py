@@ -167,7 +167,7 @@ def join_study(
         return _supervised(spec, folder, view, storage, study, objective, crew or Crew(), leads=False)
 
 
-_DECIDED = ("n_trials", "sampler", "pruner", "catch_exceptions", "stall_s")
+_DECIDED = ("n_trials", "sampler", "pruner", "catch_exceptions", "stall_s", "oom")
 """What whoever leads a study has said for all of its workers."""
 
 

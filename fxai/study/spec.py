@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
@@ -59,6 +59,7 @@ class _StudyKeys(Settings):
     stall_s: Positive | None = STALL_S
     n_jobs: Count | None = None
     catch_exceptions: bool = True
+    oom: Literal["fail", "shrink"] = "fail"
     training_config: dict[str, Any] = Field(default_factory=dict)
     fixed: dict[str, Any] = Field(default_factory=dict)
     start: dict[str, Any] = Field(default_factory=dict)
@@ -197,6 +198,7 @@ class _Reader:
             n_jobs=keys.n_jobs or self.file.max_concurrent_trials or 1,
             gpu_per_trial=self.file.gpu_per_trial,
             catch_exceptions=keys.catch_exceptions,
+            oom=keys.oom,
         )
 
     def _objectives(self, base: TrialConfig) -> tuple[tuple[Direction, ...], tuple[str, ...]]:

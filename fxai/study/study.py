@@ -68,6 +68,8 @@ class StudySpec(Settings):
     gpu_per_trial: float | None
     """Share of a GPU that one worker takes."""
     catch_exceptions: bool
+    oom: Literal["fail", "shrink"] = "fail"
+    """What becomes of a trial that runs out of memory: it fails, or is tried again with smaller micro-batches."""
 
     def on_ruler(self, ruler: TrialConfig, free: Collection[str] = ()) -> StudySpec:
         """The same study scored with `ruler`; its trials keep what is fixed and inherited, but for the names in `free`.

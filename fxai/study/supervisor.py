@@ -70,6 +70,8 @@ class Supervisor:
     _error: FxaiError | None = None
     _quick_deaths: Counter[int] = field(default_factory=Counter)
     """By worker index; none once any worker has started a trial."""
+    _lost: Counter[int] = field(default_factory=Counter)
+    """By worker index: processes in a row that lost their device."""
     _drain_at: float | None = None
     _kill_at: float | None = None
     _looked_at: float = field(default_factory=time.monotonic)
@@ -158,6 +160,8 @@ class Supervisor:
                 self._quick_deaths.clear()
             if kind != "hello":
                 self.tell(event)
+            if kind == "trial_finished" and event["state"] in ("COMPLETE", "PRUNED"):
+                del self._lost[worker.setup.index]
 
     def _bury(self, worker: Handle) -> None:
         """A worker has ended: see to its trial, and replace it if it should have gone on."""
@@ -173,8 +177,23 @@ class Supervisor:
         if worker.farewell is None:
             self._log(f"worker {index} {how}")
             self._note_death(worker, how)
+        if worker.farewell == "device lost":
+            self._note_lost_device(worker)
         if not self._ending() and self._to_start() > 0:
             self._start(worker.setup.slot)
+
+    def _note_lost_device(self, worker: Handle) -> None:
+        """A new process is the remedy of most such losses; where it is not, trials must not be spent on it."""
+        self._log(f"worker {worker.setup.index} lost its device; another process goes on")
+        self._lost[worker.setup.index] += 1
+        if self._lost[worker.setup.index] >= MAX_QUICK_DEATHS:
+            self._fail(
+                FxaiError(
+                    f"{MAX_QUICK_DEATHS} processes in a row lost their device without finishing a trial",
+                    where=str(worker.setup.log_path),
+                    hint="poe optuna-doctor says what the GPU is like; the same command goes on with the study",
+                )
+            )
 
     def _note_death(self, worker: Handle, how: str) -> None:
         if worker.had_trial:

@@ -14,6 +14,7 @@ import optuna
 from optuna.trial import TrialState
 
 from fxai import yaml_strict
+from fxai.config import TrialConfig
 from fxai.config.metrics import floor
 from fxai.errors import FxaiError, InputError
 from fxai.files import write_text_atomic
@@ -76,6 +77,8 @@ class TrialRun:
         self.seed = seed
         self.attrs: dict[str, Any] = {"seed": seed, "versions": versions(), "git_commit": git_commit()}
         """User attributes to be stored with the trial."""
+        self.config: TrialConfig | None = None
+        """What it trains with, once that is drawn."""
         self._emit = emit
         self._stopped = stopped
         self._flush = flush
@@ -154,6 +157,7 @@ class TrialRun:
         params = space.suggest(self.trial, self.spec.parameters)
         self._flush()  # before anything is trained: a trial that is run again keeps its parameters and seed
         config = space.as_run(space.apply(self.spec.base, params), {**self.trial.user_attrs, "seed": self.seed})
+        self.config = config
         folder = trial_folder(self.folder, self.trial.number)
         folder.mkdir(parents=True, exist_ok=True)
         self._take_over(folder)

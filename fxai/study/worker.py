@@ -17,12 +17,13 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
+from fxai.config import TrialConfig
 from fxai.errors import ConfigError, FxaiError, InputError, StorageError
 from fxai.secrets import redact
 from fxai.study import budget
 from fxai.study.fingerprint import check_plugins
 from fxai.study.heart import Heart
-from fxai.study.objective import load_objective
+from fxai.study.objective import DeviceLost, OutOfMemory, load_objective, shrunk
 from fxai.study.owner import Owner
 from fxai.study.pruners import build_pruner
 from fxai.study.samplers import build_sampler
@@ -37,7 +38,7 @@ from fxai.study.worker_storage import WorkerStorage
 
 INTERRUPTED = "interrupted: the study was stopped"
 
-_NOT_THE_TRIALS_FAULT = (Stopped, UpdateFinishedTrialError, InputError, StorageError, *DATABASE_ERRORS)
+_NOT_THE_TRIALS_FAULT = (Stopped, UpdateFinishedTrialError, DeviceLost, InputError, StorageError, *DATABASE_ERRORS)
 
 log = logging.getLogger("fxai.worker")
 
@@ -74,6 +75,14 @@ class WorkerSetup:
         return self.folder / "logs" / f"worker-{self.name}.log"
 
 
+class _Smaller(Exception):
+    """The trial ran out of memory and is to be run again with less."""
+
+    def __init__(self, reason: str, steps: int) -> None:
+        super().__init__(reason)
+        self.reason, self.steps = reason, steps
+
+
 class Worker:
     """Runs trials of one study in this process."""
 
@@ -93,6 +102,8 @@ class Worker:
         self._drain = drain
         self._trial_id: int | None = None
         self._attrs: dict[str, Any] = {}
+        self._unfit: str | None = None
+        """Why this process should run no other trial."""
         self._owner = Owner.current()
         self._seen: Seen = {}
         with storage_errors(self.spec.storage):
@@ -106,7 +117,8 @@ class Worker:
         self._heart = Heart(self.storage)
 
     def run(self) -> str:
-        """Run trials; returns why there are no more: `stopped`, `drained` or `budget`."""
+        """Run trials; returns why there are no more: `stopped`, `drained` or `budget`; or why another process must go
+        on with them: `spent` after one ran out of memory, `device lost`."""
         with storage_errors(self.spec.storage):
             try:
                 return self._loop()
@@ -136,6 +148,8 @@ class Worker:
                 self._heart.watch(None)
                 self._memory.disown()
                 self._trial_id = None
+            if self._unfit is not None:
+                return self._unfit
         return "stopped"
 
     def _run_trial(self, trial_id: int, number: int) -> None:
@@ -150,6 +164,13 @@ class Worker:
             raise
         except UpdateFinishedTrialError:
             self._log(f"trial {number} was reclaimed while this worker was away; its result is dropped")
+            return
+        except _Smaller as smaller:
+            self._release(trial_id, smaller.reason, gradient_accumulation_steps=smaller.steps)
+            return
+        except DeviceLost as error:
+            self._unfit = "device lost"
+            self._release(trial_id, _one_line(error), blame=True)
             return
         except (InputError, StorageError) as error:  # every other trial would meet it too
             self._release(trial_id, error.what)
@@ -166,6 +187,7 @@ class Worker:
     def _train(self, trial_id: int, number: int) -> Verdict:
         """Run the objective; what it raises becomes a FAIL."""
         turn = ExitStack()
+        run: TrialRun | None = None
         try:
             turn.enter_context(turn_to_draw(self.setup.folder, self.spec.sampler.type))
             run = TrialRun(
@@ -181,6 +203,8 @@ class Worker:
             return run.run(self._objective)
         except ConfigError as error:  # these parameters do not go together; others may
             return Verdict(TrialState.FAIL, error=_one_line(error))
+        except OutOfMemory as error:
+            return self._out_of_memory(trial_id, number, error, None if run is None else run.config)
         except _NOT_THE_TRIALS_FAULT:
             raise
         except Exception as error:
@@ -188,6 +212,24 @@ class Worker:
             return Verdict(TrialState.FAIL, error=_one_line(error))
         finally:
             turn.close()
+
+    def _out_of_memory(self, trial_id: int, number: int, error: OutOfMemory, config: TrialConfig | None) -> Verdict:
+        """Record how much a trial took. Its memory ends with this process: what frees all of it surely.
+
+        Raises:
+            _Smaller: the trial is to be tried again with smaller micro-batches.
+        """
+        log.exception("trial %d ran out of memory", number)
+        self._unfit = "spent"
+        self._attrs["oom"] = {"device": error.device, "peak_bytes": error.peak_bytes, "total_bytes": error.total_bytes}
+        reason = f"oom: {_one_line(error)}"
+        if self.spec.oom == "fail":
+            return Verdict(TrialState.FAIL, error=reason)
+        steps = None if config is None else shrunk(config)
+        if steps is None:
+            return Verdict(TrialState.FAIL, error=f"{reason}; its micro-batches are of one segment already")
+        budget.set_trial_attrs(self.storage, trial_id, self._attrs)
+        raise _Smaller(f"{reason}; tried again with gradient_accumulation_steps {steps}", steps)
 
     def _has_drawn(self, turn: ExitStack) -> None:
         """Write what was drawn; others may draw from now on."""
@@ -239,9 +281,9 @@ class Worker:
             }
         )
 
-    def _release(self, trial_id: int, reason: str) -> None:
-        """Hand the trial back to the queue, unless somebody did already."""
-        taken = budget.requeue(self.storage, trial_id, reason, blame=False)
+    def _release(self, trial_id: int, reason: str, *, blame: bool = False, **changed: Any) -> None:
+        """Hand the trial back to the queue, unless somebody did already; `changed` attributes are those of the next."""
+        taken = budget.requeue(self.storage, trial_id, reason, blame=blame, changed=changed)
         if taken is not None:
             self._emit(taken.event())
 

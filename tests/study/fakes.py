@@ -12,7 +12,7 @@ import yaml
 
 from fxai.config.metrics import METRIC_NAMES
 from fxai.errors import DataError
-from fxai.study.objective import Report, TrialRequest
+from fxai.study.objective import DeviceLost, OutOfMemory, Report, TrialRequest
 from fxai.study.spec import StudySpec, load_specs
 
 UPDATES = 3
@@ -87,6 +87,36 @@ def opens_later(request: TrialRequest) -> Iterator[Report]:
         step += 1
         yield report(step, None)
     yield report(step + 1, 1.0)
+
+
+def takes_too_much(request: TrialRequest) -> Iterator[Report]:
+    """A micro-batch of more than one segment does not fit."""
+    yield report(1, 0.0)
+    segments = request.config.training.segments_per_micro_batch
+    if segments > 1:
+        raise OutOfMemory("cuda:0", 70 * 2**30, 80 * 2**30, segments)
+    yield report(2, float(os.getpid()))
+
+
+def never_fits(request: TrialRequest) -> Iterator[Report]:
+    """Runs out of memory whatever is done."""
+    yield report(1, 0.0)
+    raise OutOfMemory("cuda:0", None, None, request.config.training.segments_per_micro_batch)
+
+
+def loses_the_gpu_once(request: TrialRequest) -> Iterator[Report]:
+    """The first process that trains cannot use its device any more."""
+    yield report(1, 0.0)
+    if not Path("lost").exists():
+        Path("lost").touch()
+        raise DeviceLost("cuda:0", "CUDA error: an illegal memory access was encountered")
+    yield report(2, float(os.getpid()))
+
+
+def has_no_gpu(request: TrialRequest) -> Iterator[Report]:
+    """No process can use the device."""
+    yield report(1, 0.0)
+    raise DeviceLost("cuda:0", "CUDA error: unknown error")
 
 
 def slow(request: TrialRequest) -> Iterator[Report]:

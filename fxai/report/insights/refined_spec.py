@@ -144,6 +144,7 @@ def _after(spec: StudySpec, path: Path) -> list[str]:
         "stall_s": spec.stall_s,
         "n_jobs": spec.n_jobs,
         "catch_exceptions": spec.catch_exceptions,
+        "oom": spec.oom,
     }
     lines, changed = _block(keys), _overrides(spec, path)
     if changed:

@@ -40,9 +40,9 @@ def named_failures(device: torch.device, training: TrainingConfig) -> Iterator[N
         OutOfMemory: something could not be allocated.
         DeviceLost: any other error of the device, after which every call on it fails.
     """
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
     try:
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
         yield
     except (MemoryError, RuntimeError) as error:
         text = " ".join(str(error).split())

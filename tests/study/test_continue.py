@@ -329,6 +329,19 @@ def test_the_pruner_judges_a_continued_trial_where_it_goes_on_and_not_before(tmp
     assert [trial.state.name for trial in run.go()] == ["COMPLETE", state]
 
 
+def test_a_pruner_that_keeps_rungs_has_those_of_the_whole_history(tmp_path):
+    def objective(asked: TrialRequest) -> Iterator[Report]:
+        for step, value in ((1, 5.0 + asked.number), (2, 1.0), (3, 0.0)):
+            yield replace(fakes.report(step, value), continued_from=2 if step < 3 else None)
+
+    pruner = {"type": "SuccessiveHalvingPruner", "min_resource": 1, "reduction_factor": 2}
+    *_, trial = Run(tmp_path, objective, n_trials=2, pruner=pruner).go()
+    rungs = {name: value for name, value in trial.system_attrs.items() if name.startswith("completed_rung")}
+    # rung 0 at update 1, not at the first update that is new; rung 1 at update 2, where it is alone and goes on
+    assert rungs == {"completed_rung_0": 6.0, "completed_rung_1": 1.0}
+    assert trial.state.name == "COMPLETE"
+
+
 @pytest.mark.parametrize("ending", ["COMPLETE", "PRUNED", "FAIL"])
 def test_what_an_own_objective_leaves_is_handed_on_and_removed_at_the_end(tmp_path, ending):
     found = []

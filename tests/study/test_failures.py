@@ -86,6 +86,14 @@ def test_a_broken_gpu_is_named_without_advice_for_programmers(gpu, kind):
     assert str(got) == "cuda:0 is lost to this process: CUDA error: an illegal memory access was encountered"
 
 
+def test_a_gpu_that_was_broken_before_is_named_at_the_begin(monkeypatch):
+    def broken(_: torch.device) -> None:
+        raise torch.AcceleratorError("CUDA error: unspecified launch failure")
+
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", broken)
+    assert isinstance(raised(ValueError("never reached"), GPU), DeviceLost)
+
+
 @pytest.mark.parametrize("error", [RuntimeError("shapes do not match"), ValueError("no"), KeyError("x")])
 def test_what_is_neither_stays_as_it_is(gpu, error):
     assert raised(error, GPU) is error

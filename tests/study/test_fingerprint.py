@@ -45,6 +45,7 @@ def test_without_a_sampler_seed_the_base_configs_counts(tmp_path):
         {"pruner": {"type": "ThresholdPruner", "lower": 0.0}},
         {"catch_exceptions": False},
         {"training_config": {"training": {"device": "cpu"}}},
+        {"training_config": {"training": {"gradient_accumulation_steps": 2}}},
         {"training_config": {"wandb": {"mode": "offline", "project": "another"}}},
     ],
 )

@@ -61,7 +61,8 @@ def test_a_name_may_stand_once() -> None:
 @pytest.mark.parametrize(
     "name",
     [name for name in field_names() if name.startswith(("data.", "evaluation.", "wandb."))]
-    + ["training.device", "training.seed", "training.n_seeds", "training.eval_episodes", "training.eval_frequency"],
+    + ["training.device", "training.seed", "training.n_seeds", "training.eval_episodes", "training.eval_frequency"]
+    + ["training.gradient_accumulation_steps"],
 )
 def test_what_would_move_the_ruler_cannot_be_searched(name: str) -> None:
     assert "cannot be searched: " in refusal(choices(name, 1, 2))

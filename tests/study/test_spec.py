@@ -316,6 +316,7 @@ def test_the_hash_moves_with_the_meaning_only(tmp_path: Path) -> None:
         {"storage": "sqlite:///other.db"},
         {"sampler": {"seed": 1}},
         {"training_config": {"training": {"device": "cpu"}}},
+        {"training_config": {"training": {"gradient_accumulation_steps": 2}}},
     ]
     other: list[dict[str, Any]] = [
         {"metric_name": "sortino"},

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fxai import defaults
-from fxai.report.outcome import Outcome, first_value, outcome_of
+from fxai.report.outcome import Outcome, first_value, is_feasible, outcome_of
 from fxai.secrets import redact_url
 from fxai.study.confirmed import is_confirmed
 from fxai.study.owner import Owner
@@ -68,6 +68,9 @@ class Standing:
     """Of the (first) metric."""
 
     best_trial: int | None
+    feasible: bool
+    """Whether the best trial keeps the study's constraints; false only where no completed trial does."""
+
     idle_s: float | None
     """Seconds since a trial last started, ended or beat."""
 
@@ -139,6 +142,7 @@ def _standing(record: StudyRecord, beats: Mapping[int, float], now: datetime, pl
         direction=outcome.directions[0],
         best=None if outcome.best is None else first_value(outcome.best),
         best_trial=None if outcome.best is None else outcome.best.number,
+        feasible=outcome.best is None or is_feasible(outcome.best),
         idle_s=_idle_s(record.trials, beats, now),
         runners=runners,
         eta_s=_eta_s(outcome, n_trials, running, now) if state == RUNNING else None,
@@ -249,6 +253,7 @@ def _of_preset(preset: Preset, place: Place, done: Collection[str]) -> Standing:
         direction=None,
         best=None,
         best_trial=None,
+        feasible=True,
         idle_s=None,
         runners=(),
         eta_s=None,

@@ -75,6 +75,18 @@ def test_a_finished_study(database: Path) -> None:
     assert stand(database)["done"].next == f"poe optuna-best done{options(database)}"
 
 
+def test_a_best_trial_with_too_few_trades_is_said_to_have_them(database: Path) -> None:
+    """Where no trial keeps the constraint one of them is best all the same, and nobody should take it for good."""
+    with opened(url_of(database), create=True) as storage:
+        add_study(storage, "idle", [0.1, 0.5], spec=recorded("idle"), constraints={"min_trades": 3.0})
+        add_study(storage, "busy", [0.1, 0.5], spec=recorded("busy"), constraints={"min_trades": -3.0})
+    found = stand(database)
+    assert (found["idle"].feasible, found["busy"].feasible) == (False, True)
+    print_status(url_of(database), console=make_console(stream := io.StringIO(), 200))
+    rows = [line for line in stream.getvalue().splitlines() if line.startswith(("idle", "busy"))]
+    assert ["(trial 1, too few trades)" in row for row in rows] == [True, False]
+
+
 def test_where_the_default_is_best_there_is_nothing_to_confirm(database: Path) -> None:
     with opened(url_of(database), create=True) as storage:
         add_study(storage, "done", [0.5, 0.1], pruned=1, failed=1, spec=recorded("done"))

@@ -58,7 +58,7 @@ class Finding(Settings):
 
     kind: str
     """importance, plateau, improving, luck, edge, pruning, never_pruned, pruned_early, drift, failures, divergence,
-    duplicates or cost."""
+    few_trades, duplicates or cost."""
 
     severity: Literal["info", "warning"]
     text: str

@@ -9,6 +9,9 @@ from fxai import yaml_strict
 from fxai.config.load import suggest
 from fxai.errors import ConfigError, InputError
 
+NO_FOLDER = "run it in the project's folder, or name the folder of the specs: --specs DIR"
+"""What to do where there is no folder of specs."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Found:
@@ -27,7 +30,7 @@ def find_spec(word: str, folder: Path) -> Found:
         InputError: nothing has the name, or several have.
     """
     if not folder.is_dir():
-        raise InputError("there is no such folder", where=str(folder), hint="name the folder of the specs: --specs DIR")
+        raise InputError("there is no such folder", where=str(folder), hint=NO_FOLDER)
     names = _names(folder)
     found = sorted(names.get(word, ()), key=lambda own: (own.path, own.study or ""))
     if not found:

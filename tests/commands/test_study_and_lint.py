@@ -75,7 +75,7 @@ def test_an_unknown_name_is_refused_with_the_nearest(specs: Path) -> None:
     (specs / "x.yaml").write_text("a: 1")
     with pytest.raises(InputError, match="is a file, not the name of a study\nhint: run it: poe optuna-run --spec"):
         find_spec("config/optuna/x.yaml", specs)
-    with pytest.raises(InputError, match="there is no such folder"):
+    with pytest.raises(InputError, match="there is no such folder\nhint: run it in the project's folder, or name"):
         find_spec("one", specs / "none")
 
 

@@ -34,8 +34,10 @@ def run_command(args: argparse.Namespace) -> int:
     for warning in specs.warnings:
         say(f"warning: {warning}")
     audience = Audience(specs, args)
-    for spec in _chosen(specs, args.study_name):
-        code = _run_one(specs, _inheriting(specs, with_overrides(spec, args), args), args, audience)
+    for chosen in _chosen(specs, args.study_name):
+        spec = with_overrides(chosen, args)
+        warn_of_overrides(spec, args)
+        code = _run_one(specs, _inheriting(specs, spec, args), args, audience)
         if code:
             return code
     return 0
@@ -197,9 +199,13 @@ def with_overrides(spec: StudySpec, args: argparse.Namespace) -> StudySpec:
     # what is set by hand comes before what the spec fixes
     spec = spec.on_ruler(validate(ruler, where=lambda _: "--set"), free=named)
     check_space(spec.base, spec.parameters, spec.metric_names, where=lambda _: "--set", place=())
-    if useless := never_fires(spec.pruner, spec.base.training):  # refused in a spec; short trial runs are meant so
-        say(f"warning: --set: pruner: {spec.pruner.type} can never stop a trial: {useless}")
     return spec
+
+
+def warn_of_overrides(spec: StudySpec, args: argparse.Namespace) -> None:
+    """Say what a spec is refused for and an override is not: short runs are meant so."""
+    if args.set and (useless := never_fires(spec.pruner, spec.base.training)):
+        say(f"warning: --set: pruner: {spec.pruner.type} can never stop a trial: {useless}")
 
 
 def _under_free_name(spec: StudySpec) -> StudySpec:

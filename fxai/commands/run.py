@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import re
+import shlex
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -89,10 +91,19 @@ def _run_one(specs: SpecFile, spec: StudySpec, args: argparse.Namespace, audienc
                 not audience.reads,
                 time.monotonic() - started,
                 interrupted=outcome.interrupted,
+                resume=_resume(specs, spec, args),
                 market=market,
             )
             audience.ended(spec, outcome, paths)
     return outcome.exit_code
+
+
+def _resume(specs: SpecFile, spec: StudySpec, args: argparse.Namespace) -> str | None:
+    """How an interrupted run goes on; the command that began a new study would begin another."""
+    if not args.new_study:
+        return None
+    command = f"poe optuna-run --spec {shlex.quote(str(specs.path))} --study-name {spec.study_name}"
+    return f"interrupted: {command}, with the other options as they were, goes on where it stopped"
 
 
 def _write(
@@ -103,6 +114,7 @@ def _write(
     elapsed_s: float,
     *,
     interrupted: bool,
+    resume: str | None = None,
     market: Market | None = None,
 ) -> list[Path]:
     """Write and print the results as the database has them, beside the baselines where the market is given."""
@@ -123,7 +135,7 @@ def _write(
 
             paths += [*write_plots(study, spec, folder), write_report(study, spec, folder)]
         if not quiet:
-            print_summary(study, spec, folder, paths, elapsed_s=elapsed_s, interrupted=interrupted)
+            print_summary(study, spec, folder, paths, elapsed_s=elapsed_s, interrupted=interrupted, resume=resume)
     return paths
 
 
@@ -158,6 +170,10 @@ def _chosen(specs: SpecFile, name: str | None) -> list[StudySpec]:
     for spec in specs.studies:
         if spec.study_name == name:
             return [spec]
+    origin = re.sub(r"-\d+$", "", name)  # of a name that --new-study gave
+    for spec in specs.studies:
+        if spec.study_name == origin:
+            return [spec.model_copy(update={"study_name": checked_name(name, "--study-name")})]
     if len(specs.studies) > 1:
         known = ", ".join(spec.study_name for spec in specs.studies)
         raise InputError(f"no study of {specs.path} is called {name!r}", where="--study-name", hint=f"known: {known}")
@@ -169,11 +185,12 @@ def _inheriting(specs: SpecFile, spec: StudySpec, args: argparse.Namespace) -> S
     if args.without_transfer or not spec.inherits:
         return spec
     results_dir = args.results_dir or specs.results_dir
-    of_the_file = {own.study_name for own in specs.studies}
+    of_the_file = [own.study_name for own in specs.studies]
+    origins = (spec.study_name, re.sub(r"-\d+$", "", spec.study_name))
     return inherited_by(
         spec,
         results_dir,
-        written_for=spec.study_name if spec.study_name in of_the_file else specs.studies[0].study_name,
+        written_for=next((name for name in origins if name in of_the_file), of_the_file[0]),
         missing=typed_transfer_of(specs.path, spec, places(args.storage, args.results_dir)),
         free=[assignment.partition("=")[0].strip() for assignment in args.set],
     )

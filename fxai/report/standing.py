@@ -5,6 +5,7 @@ Reads records of the database (fxai.study.records) and what config/optuna offers
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -222,10 +223,15 @@ def _next(
     if state == FOREIGN:
         return None
     if state == RUNNING:
-        return f"poe optuna-dashboard{options.partition(' --results-dir')[0]}"
+        return f"poe optuna-dashboard{options}"
     if state in (NOT_STARTED, INTERRUPTED):
-        if preset is None:
+        origin = place.presets.get(re.sub(r"-\d+$", "", record.study_name))  # of a name that --new-study gave
+        if preset is None and origin is None:
             return f"poe optuna-run --spec FILE{options}"
+        if preset is None and origin is not None:
+            budget = f" --n-trials {n_trials}" if n_trials != origin.n_trials else ""
+            return f"poe optuna-run --spec {shlex.quote(str(origin.file))} --study-name {name}{budget}{options}"
+        assert preset is not None
         budget = f" --n-trials {n_trials}" if n_trials != preset.n_trials else ""
         return f"{preset.command}{budget}{options}"
     best, folder = outcome.best, place.results_dir / Path(record.study_name).name

@@ -132,6 +132,12 @@ def test_overrides_reach_every_study_of_a_spec(specs: Path, monkeypatch: pytest.
     assert cli.main(["--spec", str(specs / "two.yaml"), "--study-name", "other"]) == 2
     assert cli.main(["--spec", str(specs / "one.yaml"), "--study-name", "other"]) == 0
     assert ran[-1].study_name == "other"
+    # a study that --new-study began is gone on with by its name
+    text = yaml.safe_load((specs / "two.yaml").read_text())
+    text["studies"][1]["n_trials"] = 7  # of `right`
+    (specs / "two.yaml").write_text(yaml.safe_dump(text))
+    assert cli.main(["--spec", str(specs / "two.yaml"), "--study-name", "right-2"]) == 0
+    assert (ran[-1].study_name, ran[-1].n_trials) == ("right-2", 7)
 
 
 def test_a_short_run_whose_pruner_cannot_act_is_warned_about(

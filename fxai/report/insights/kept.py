@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 INSIGHTS = "insights.json"
 
-FORMAT = 2
+FORMAT = 3
 """Version of the file, and of the reasoning: a file of another version is computed anew."""
 
 Band = Literal["high", "medium", "low"]

@@ -58,7 +58,7 @@ def importance_figure(told: Sequence[Importance]) -> Any:
                 hovertemplate="%{x:.3f} %{customdata}<extra>%{fullData.name}</extra>",
                 orientation="h",
                 name=name,
-                marker={"color": f"{BLUE}{alpha}"},
+                marker={"color": f"{BLUE}{alpha}", "line": {"width": 0}},
             )
     for bound in (HIGH, LOW):
         figure.add_vline(x=bound, line={"color": GREY, "width": 1, "dash": "dot"}, layer="below")

@@ -11,6 +11,7 @@ import difflib
 import importlib
 import os
 import re
+import shlex
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -34,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     if not words[0].startswith("-") and words[0] not in known:
         say(f"error: there is no command {redact(words[0])!r}")
-        say(f"hint: commands are {', '.join(sorted(known))}; to run a study: {PROGRAM} --spec FILE")
+        say(f"hint: {_instead(words[0], sorted(known))}")
         return 2
     if words[0] not in known and words[0] not in ("-h", "--help", "--version"):
         words.insert(0, "run")
@@ -100,6 +101,15 @@ def _unknown_option(words: Sequence[str], known: Sequence[str]) -> str | None:
         if not is_value and name not in known:
             return name
     return None
+
+
+def _instead(word: str, known: Sequence[str]) -> str:
+    """What to type in place of a word that is no command: somebody may have left out --spec, or `study`."""
+    if word.endswith((".yaml", ".yml")):
+        return f"to run the studies of a spec: {PROGRAM} --spec {shlex.quote(word)}"
+    near = difflib.get_close_matches(word, known, n=1)
+    others = f"commands are {', '.join(known)}; to run a study: {PROGRAM} --spec FILE, or {PROGRAM} study NAME"
+    return f"did you mean {near[0]}? ({others})" if near else others
 
 
 def _meant(unknown: str, command: str, known: Sequence[str]) -> str:

@@ -113,6 +113,8 @@ def test_best_prints_and_exports(spec_file, capsys):
 def test_best_of_an_unknown_study_lists_those_that_exist(spec_file, capsys):
     two_trials(spec_file)
     assert cli.main(["best", "fakke"]) == 2
+    assert "hint: did you mean fake? (studies in this database: fake)" in capsys.readouterr().err
+    assert cli.main(["best", "other"]) == 2
     assert "hint: studies in this database: fake" in capsys.readouterr().err
 
 

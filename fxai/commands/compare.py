@@ -8,7 +8,7 @@ from fxai.errors import InputError
 from fxai.report.compare import print_comparison, write_comparison
 from fxai.report.facts import read_facts
 from fxai.report.tables import print_list
-from fxai.report.terminal import make_console
+from fxai.report.terminal import PIPE, make_console
 from fxai.study.reader import reading
 
 
@@ -24,6 +24,7 @@ def compare_command(args: argparse.Namespace) -> int:
     with reading(args.storage) as reader:
         studies = read_facts(reader, names, args.storage, args.results_dir)
     console = make_console()
+    console = console if console.is_terminal else make_console(width=PIPE)
     print_comparison(studies, console)
     print_list(console, "written", [(str(write_comparison(studies, args.results_dir)), "")])
     return 0

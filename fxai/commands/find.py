@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from fxai.config.load import suggest
 from fxai.errors import ConfigError, InputError
 from fxai.study.names import checked_name
 from fxai.study.spec import SpecFile, StudySpec
+
+NO_FOLDER = "run it in the project's folder, or name the folder of the specs: --specs DIR"
+"""What to do where there is no folder of specs."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -29,7 +33,7 @@ def find_spec(word: str, folder: Path) -> Found:
         InputError: nothing has the name, or several have.
     """
     if not folder.is_dir():
-        raise InputError("there is no such folder", where=str(folder), hint="name the folder of the specs: --specs DIR")
+        raise InputError("there is no such folder", where=str(folder), hint=NO_FOLDER)
     names = _names(folder)
     found = sorted(names.get(word, ()), key=lambda own: (own.path, own.study or ""))
     if not found:
@@ -76,6 +80,10 @@ def chosen(specs: SpecFile, name: str | None) -> list[StudySpec]:
     for spec in specs.studies:
         if spec.study_name == name:
             return [spec]
+    origin = re.sub(r"-\d+$", "", name)  # of a name that --new-study gave
+    for spec in specs.studies:
+        if spec.study_name == origin:
+            return [spec.model_copy(update={"study_name": checked_name(name, "--study-name")})]
     if len(specs.studies) > 1:
         known = ", ".join(spec.study_name for spec in specs.studies)
         raise InputError(f"no study of {specs.path} is called {name!r}", where="--study-name", hint=f"known: {known}")

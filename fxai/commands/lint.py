@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fxai.commands.find import find_spec
-from fxai.commands.overrides import with_overrides
+from fxai.commands.overrides import warn_of_overrides, with_overrides
 from fxai.commands.phases import SPECS
 from fxai.config.load import get_dotted
 from fxai.report.talk import say
@@ -54,7 +54,10 @@ def lint_command(args: argparse.Namespace) -> int:
         path, only = found.path, found.study
     specs = load_specs(path)
     chosen = [spec for spec in specs.studies if only in (None, spec.study_name)]
-    told = [_study(with_overrides(spec, args), calibrated=not args.no_calibration) for spec in chosen]
+    chosen = [with_overrides(spec, args) for spec in chosen]
+    for spec in chosen:
+        warn_of_overrides(spec, args)
+    told = [_study(spec, calibrated=not args.no_calibration) for spec in chosen]
     if args.json:
         print(json.dumps({"spec": str(path), "warnings": list(specs.warnings), "studies": told}, indent=2))
         return 0

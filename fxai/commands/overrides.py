@@ -33,6 +33,10 @@ def with_overrides(spec: StudySpec, args: argparse.Namespace) -> StudySpec:
     # what is set by hand comes before what the spec fixes
     spec = spec.on_ruler(validate(ruler, where=lambda _: "--set"), free=named)
     check_space(spec.base, spec.parameters, spec.metric_names, where=lambda _: "--set", place=())
-    if useless := never_fires(spec.pruner, spec.base.training):  # refused in a spec; short trial runs are meant so
-        say(f"warning: --set: pruner: {spec.pruner.type} can never stop a trial: {useless}")
     return spec
+
+
+def warn_of_overrides(spec: StudySpec, args: argparse.Namespace) -> None:
+    """Say what a spec is refused for and an override is not: short runs are meant so."""
+    if args.set and (useless := never_fires(spec.pruner, spec.base.training)):
+        say(f"warning: --set: pruner: {spec.pruner.type} can never stop a trial: {useless}")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fxai import yaml_strict
+from fxai.commands.find import NO_FOLDER
 from fxai.errors import ConfigError, InputError
 from fxai.secrets import without_password
 from fxai.study.spec import SpecFile, StudySpec, load_specs
@@ -40,7 +41,7 @@ def phases_in(folder: Path) -> dict[int, Phase]:
     """
     found: dict[int, Phase] = {}
     if not folder.is_dir():
-        raise InputError("there is no such folder", where=str(folder), hint="name it with --specs DIR")
+        raise InputError("there is no such folder", where=str(folder), hint=NO_FOLDER)
     for path in sorted(folder.glob("*.yaml")):
         if not _numbers(path):
             continue

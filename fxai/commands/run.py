@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import re
+import shlex
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -12,7 +14,7 @@ from fxai.commands.audience import Audience
 from fxai.commands.crews import crew_of
 from fxai.commands.find import chosen
 from fxai.commands.join import join_command
-from fxai.commands.overrides import with_overrides
+from fxai.commands.overrides import warn_of_overrides, with_overrides
 from fxai.commands.phases import places, typed_transfer_of
 from fxai.commands.ready import bars_of, data_hash_of, ready_market
 from fxai.errors import FxaiError, StorageError, StudyConflict
@@ -34,8 +36,10 @@ def run_command(args: argparse.Namespace) -> int:
     if args.join:
         return join_command(specs, args)
     audience = Audience(specs, args)
-    for spec in chosen(specs, args.study_name):
-        code = _run_one(specs, _inheriting(specs, with_overrides(spec, args), args), args, audience)
+    for plain in chosen(specs, args.study_name):
+        spec = with_overrides(plain, args)
+        warn_of_overrides(spec, args)
+        code = _run_one(specs, _inheriting(specs, spec, args), args, audience)
         if code:
             return code
     return 0
@@ -71,10 +75,19 @@ def _run_one(specs: SpecFile, spec: StudySpec, args: argparse.Namespace, audienc
                 not audience.reads,
                 time.monotonic() - started,
                 interrupted=outcome.interrupted,
+                resume=_resume(specs, spec, args),
                 market=market,
             )
             audience.ended(spec, outcome, paths)
     return outcome.exit_code
+
+
+def _resume(specs: SpecFile, spec: StudySpec, args: argparse.Namespace) -> str | None:
+    """How an interrupted run goes on; the command that began a new study would begin another."""
+    if not args.new_study:
+        return None
+    command = f"poe optuna-run --spec {shlex.quote(str(specs.path))} --study-name {spec.study_name}"
+    return f"interrupted: {command}, with the other options as they were, goes on where it stopped"
 
 
 def _write(
@@ -85,6 +98,7 @@ def _write(
     elapsed_s: float,
     *,
     interrupted: bool,
+    resume: str | None = None,
     market: Market | None = None,
     patience_s: float | None = None,
 ) -> list[Path]:
@@ -106,7 +120,7 @@ def _write(
 
             paths += [*write_plots(study, spec, folder), write_report(study, spec, folder)]
         if not quiet:
-            print_summary(study, spec, folder, paths, elapsed_s=elapsed_s, interrupted=interrupted)
+            print_summary(study, spec, folder, paths, elapsed_s=elapsed_s, interrupted=interrupted, resume=resume)
     return paths
 
 
@@ -139,11 +153,12 @@ def _inheriting(specs: SpecFile, spec: StudySpec, args: argparse.Namespace) -> S
     if args.without_transfer or not spec.inherits:
         return spec
     results_dir = args.results_dir or specs.results_dir
-    of_the_file = {own.study_name for own in specs.studies}
+    of_the_file = [own.study_name for own in specs.studies]
+    origins = (spec.study_name, re.sub(r"-\d+$", "", spec.study_name))
     return inherited_by(
         spec,
         results_dir,
-        written_for=spec.study_name if spec.study_name in of_the_file else specs.studies[0].study_name,
+        written_for=next((name for name in origins if name in of_the_file), of_the_file[0]),
         missing=typed_transfer_of(specs.path, spec, places(args.storage, args.results_dir)),
         free=[assignment.partition("=")[0].strip() for assignment in args.set],
     )

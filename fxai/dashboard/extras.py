@@ -94,6 +94,8 @@ class Extras:
     def _add(self, detail: dict[str, Any], study_id: int) -> None:
         book = self._notebook(detail["name"])
         files = StudyFiles(detail["name"], self._results_dir)
+        if book is not None:
+            detail["best_trials"] = self._best(book, study_id)
         for own in [*detail["trials"], *detail["best_trials"]]:
             base = f"/artifacts/{study_id}/{own['trial_id']}"
             names = files.of_trial(own["number"])
@@ -108,6 +110,13 @@ class Extras:
         if book is not None and detail["note"]["version"] == 0:
             links = [("The whole report", f"/artifacts/{study_id}/{name}") for name in names if name == REPORT]
             detail["note"]["body"] = study_note(book.spec, book.outcome, self._sentences(book), links)
+
+    def _best(self, book: Notebook, study_id: int) -> list[dict[str, Any]]:
+        """The best trials as all other commands name them; the dashboard's own choice knows no constraints."""
+        from optuna_dashboard._serializer import serialize_frozen_trial
+
+        attrs = self._storage.get_study_system_attrs(study_id)
+        return [dict(serialize_frozen_trial(study_id, trial, attrs)) for trial in book.outcome.front]
 
     def _sentences(self, book: Notebook) -> list[str]:
         study = self._load(book.spec.study_name)

@@ -17,7 +17,7 @@ from fxai.report.facts import Facts, by_ruler, ruler_differences
 from fxai.report.html import escape, heading, page, paragraphs, table
 from fxai.report.outcome import Outcome, first_value, is_feasible
 from fxai.report.tables import print_table
-from fxai.report.text import NOTHING, clean, done_of, duration, number, signed
+from fxai.report.text import NOTHING, clean, done_of, duration, number, short_names, signed
 from fxai.study.records import active_time
 
 if TYPE_CHECKING:
@@ -116,11 +116,19 @@ def print_comparison(studies: Sequence[Facts], console: Console) -> None:
     names = [clean(facts.name, 64) for facts in studies]
     for title, rows in (("found", result_rows(studies)), ("best settings", setting_rows(studies))):
         cells = [[f"{MARK if row.differs else ' '} {row.name}", *row.cells] for row in rows]
+        if _width(cells, names) > console.width:  # a dotted name broken in two is read as two
+            short = short_names(row.name for row in rows)
+            cells = [[f"{MARK if row.differs else ' '} {short[row.name]}", *row.cells] for row in rows]
         print_table(console, [f"  {title}", *names], cells)
     sentence = rulers_sentence(studies)
     if sentence:
         console.print()
         console.print(Text(sentence))
+
+
+def _width(rows: Sequence[Sequence[str]], names: Sequence[str]) -> int:
+    """Columns that a table of these cells takes, under the names of studies, two blanks between."""
+    return sum(max(map(len, column)) + 2 for column in zip(["", *names], *rows, strict=True))
 
 
 def write_comparison(studies: Sequence[Facts], results_dir: Path) -> Path:

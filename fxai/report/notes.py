@@ -36,7 +36,7 @@ class Notebook:
     folder: Path
     """The study's results folder, as a command is to name it."""
     ranks: Mapping[int, int]
-    """Completed trial → its place by the first metric, 1 the best."""
+    """Completed trial → its place by the first metric, 1 the best; those that break a constraint come last."""
     medians: Mapping[int, tuple[float, int]]
     """Report step → the median of what the trials reported there, and how many did."""
 
@@ -132,7 +132,9 @@ _STATES = {
 def notebook(spec: StudySpec, outcome: Outcome, folder: Path) -> Notebook:
     """What the notes of a study's trials need to know of all of them."""
     sign = -1.0 if outcome.directions[0] == "maximize" else 1.0
-    ordered = sorted(outcome.completed, key=lambda trial: (sign * first_value(trial), trial.number))
+    ordered = sorted(
+        outcome.completed, key=lambda trial: (not is_feasible(trial), sign * first_value(trial), trial.number)
+    )
     reported: dict[int, list[float]] = defaultdict(list)
     for trial in outcome.trials:
         for step, value in trial.intermediate_values.items():

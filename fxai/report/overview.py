@@ -13,12 +13,23 @@ from rich.text import Text
 
 from fxai import defaults
 from fxai.report.facts import Facts, by_ruler, default_of, gain, read_facts, ruler_differences
-from fxai.report.outcome import first_value, metrics_of
+from fxai.report.outcome import first_value, is_feasible, metrics_of
 from fxai.report.results import jsonable
 from fxai.report.summary import MAIN_METRICS
 from fxai.report.tables import print_facts, print_list, print_table
 from fxai.report.terminal import make_console
-from fxai.report.text import NOTHING, clean, count, done_of, duration, metric, number, short_names, signed
+from fxai.report.text import (
+    NOTHING,
+    TOO_FEW_TRADES,
+    clean,
+    count,
+    done_of,
+    duration,
+    metric,
+    number,
+    short_names,
+    signed,
+)
 from fxai.secrets import redact_url, without_password
 from fxai.study.reader import reading
 
@@ -97,6 +108,7 @@ def record_of(facts: Facts, ruler: int, group: Sequence[Facts]) -> dict[str, Any
         "in_trials_s": facts.in_trials_s,
         "best_trial": None if outcome.best is None else outcome.best.number,
         "best_value": None if outcome.best is None else first_value(outcome.best),
+        "feasible": outcome.best is None or is_feasible(outcome.best),
         "best_params": facts.best_settings,
         "best_metrics": {} if outcome.best is None else metrics_of(outcome.best),
         "default_value": default_of(facts, group),
@@ -229,7 +241,8 @@ def _metrics(facts: Facts) -> list[tuple[str, str]]:
         return []
     told = metrics_of(facts.outcome.best)
     shown = [f"{name} {metric(name, told[name])}" for name in MAIN_METRICS if name in told]
-    return [("best", f"trial {facts.outcome.best.number}" + (": " + ", ".join(shown) if shown else ""))]
+    broken = "" if is_feasible(facts.outcome.best) else f" ({TOO_FEW_TRADES}, as all completed trials)"
+    return [("best", f"trial {facts.outcome.best.number}{broken}" + (": " + ", ".join(shown) if shown else ""))]
 
 
 def _options(storage: str, results_dir: Path) -> str:

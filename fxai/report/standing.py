@@ -5,6 +5,7 @@ Reads records of the database (fxai.study.records) and what config/optuna offers
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fxai import defaults
-from fxai.report.outcome import Outcome, first_value, outcome_of
+from fxai.report.outcome import Outcome, first_value, is_feasible, outcome_of
 from fxai.secrets import without_password
 from fxai.study.confirmed import is_confirmed
 from fxai.study.owner import Owner
@@ -68,6 +69,9 @@ class Standing:
     """Of the (first) metric."""
 
     best_trial: int | None
+    feasible: bool
+    """Whether the best trial keeps the study's constraints; false only where no completed trial does."""
+
     idle_s: float | None
     """Seconds since a trial last started, ended or beat."""
 
@@ -139,6 +143,7 @@ def _standing(record: StudyRecord, beats: Mapping[int, float], now: datetime, pl
         direction=outcome.directions[0],
         best=None if outcome.best is None else first_value(outcome.best),
         best_trial=None if outcome.best is None else outcome.best.number,
+        feasible=outcome.best is None or is_feasible(outcome.best),
         idle_s=_idle_s(record.trials, beats, now),
         runners=runners,
         eta_s=_eta_s(outcome, n_trials, running, now) if state == RUNNING else None,
@@ -218,10 +223,15 @@ def _next(
     if state == FOREIGN:
         return None
     if state == RUNNING:
-        return f"poe optuna-dashboard{options.partition(' --results-dir')[0]}"
+        return f"poe optuna-dashboard{options}"
     if state in (NOT_STARTED, INTERRUPTED):
-        if preset is None:
+        origin = place.presets.get(re.sub(r"-\d+$", "", record.study_name))  # of a name that --new-study gave
+        if preset is None and origin is None:
             return f"poe optuna-run --spec FILE{options}"
+        if preset is None and origin is not None:
+            budget = f" --n-trials {n_trials}" if n_trials != origin.n_trials else ""
+            return f"poe optuna-run --spec {shlex.quote(str(origin.file))} --study-name {name}{budget}{options}"
+        assert preset is not None
         budget = f" --n-trials {n_trials}" if n_trials != preset.n_trials else ""
         return f"{preset.command}{budget}{options}"
     best, folder = outcome.best, place.results_dir / Path(record.study_name).name
@@ -249,6 +259,7 @@ def _of_preset(preset: Preset, place: Place, done: Collection[str]) -> Standing:
         direction=None,
         best=None,
         best_trial=None,
+        feasible=True,
         idle_s=None,
         runners=(),
         eta_s=None,

@@ -13,17 +13,14 @@ from rich.text import Text
 from fxai import defaults
 from fxai.report.standing import RUNNING, Place, Standing, standings
 from fxai.report.tables import print_list, print_table
-from fxai.report.terminal import make_console
-from fxai.report.text import NOTHING, clean, done_of, duration, number
+from fxai.report.terminal import PIPE, make_console
+from fxai.report.text import NOTHING, TOO_FEW_TRADES, clean, done_of, duration, number
 from fxai.secrets import redact_url
 from fxai.study.presets import presets
 from fxai.study.reader import reading
 
 _WIDE = 100
 """Columns of a terminal from which a study is one row of a table; below, it is a few lines."""
-
-_PIPE = 200
-"""Columns of what is no terminal: a study stays on one line."""
 
 _WORDS = {"fail": "failed", "requeued": "run again"}
 
@@ -48,7 +45,7 @@ def print_status(
         return
     if console is None:
         console = make_console()
-        console = console if console.is_terminal else make_console(width=_PIPE)
+        console = console if console.is_terminal else make_console(width=PIPE)
     if not found:
         console.print("no studies")
         return
@@ -74,6 +71,7 @@ def record_of(standing: Standing) -> dict[str, Any]:
         "direction": standing.direction,
         "best_value": standing.best,
         "best_trial": standing.best_trial,
+        "feasible": standing.feasible,
         "idle_s": standing.idle_s,
         "workers": [{"trial": r.trial, "process": r.who, "alive": r.alive} for r in standing.runners],
         "eta_s": standing.eta_s,
@@ -121,7 +119,7 @@ def _best(one: Standing) -> str:
     if one.best is None:
         return NOTHING
     name = "" if one.metric is None else f"{clean(one.metric, 40)} "
-    return f"{name}{number(one.best)} (trial {one.best_trial})"
+    return f"{name}{number(one.best)} (trial {one.best_trial}{'' if one.feasible else f', {TOO_FEW_TRADES}'})"
 
 
 def _last(one: Standing) -> str:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 MAIN_METRICS = ("mean_reward", "total_return", "sharpe", "max_drawdown", "n_trades", "turnover")
 """Shown for best, default and baselines whatever the study optimises."""
 
+SAME_COMMAND = "interrupted: the same command goes on where it stopped"
+
 _HEADERS = {DO_NOTHING: "do\nnothing", BUY_AND_HOLD: "buy and\nhold"}
 """Names of baselines on two lines."""
 
@@ -50,6 +52,7 @@ def print_summary(
     *,
     elapsed_s: float | None = None,
     interrupted: bool = False,
+    resume: str | None = None,
     console: Console | None = None,
 ) -> None:
     """Print the end of a run: trials, best beside default, what to make of it, files, and what to do next.
@@ -61,12 +64,13 @@ def print_summary(
         paths: files written, to be named.
         elapsed_s: seconds of this run; None leaves it out.
         interrupted: the run was stopped before its budget was used up.
+        resume: how it then goes on, where not by the same command.
         console: where to print; stdout by default.
     """
     console = console if console is not None else make_console()
     outcome = outcome_of(study, spec.metric_names)
     console.print()
-    _print_trials(console, outcome, spec, elapsed_s, interrupted)
+    _print_trials(console, outcome, spec, elapsed_s, (resume or SAME_COMMAND) if interrupted else None)
     _print_result(console, study, spec, folder, outcome)
     if paths:
         print_list(console, "written", _written(paths))
@@ -131,7 +135,7 @@ def _places(spec: StudySpec, folder: Path) -> str:
 
 
 def _print_trials(
-    console: Console, outcome: Outcome, spec: StudySpec, elapsed_s: float | None, interrupted: bool
+    console: Console, outcome: Outcome, spec: StudySpec, elapsed_s: float | None, resume: str | None
 ) -> None:
     counts = outcome.counts
     done = counts["complete"] + counts["pruned"] + counts["fail"]
@@ -142,8 +146,8 @@ def _print_trials(
     if elapsed_s is not None:
         times.insert(0, f"{duration(elapsed_s)} this run")
     steps = speed(outcome.trials)
-    how = ", interrupted: the same command goes on where it stopped" if interrupted else ""
-    console.print(Text(f"study {clean(spec.study_name)}{how}", style="bold"))
+    how = "" if resume is None else f", {clean(resume, 1000)}"
+    console.print(Text(f"study {clean(spec.study_name)}{how}", style="bold"), soft_wrap=True)
     print_facts(
         console,
         [

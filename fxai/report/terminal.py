@@ -38,6 +38,10 @@ def make_view(*, quiet: bool = False, stream: TextIO | None = None) -> LiveView 
     return LiveView(console) if console.is_interactive and not console.is_dumb_terminal else PlainView(stream)
 
 
+PIPE = 200
+"""Columns of a table where there is no terminal: its rows stay on one line."""
+
+
 def make_console(stream: TextIO | None = None, width: int | None = None) -> Console:
     """A rich console that parses no markup, obeys NO_COLOR and survives the loss of its stream (stdout)."""
     steady = cast(TextIO, SteadyStream(stream if stream is not None else sys.stdout))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from fxai.errors import InputError
+from fxai.secrets import redact_url
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -27,3 +29,16 @@ def checked_name(name: str, where: str) -> str:
     if fault:
         raise InputError(fault, where=where)
     return name
+
+
+def no_such_study(name: str, known: Sequence[str], url: str) -> InputError:
+    """The error of a name that no study of the database at `url` has; the nearest of those `known` comes first."""
+    import difflib
+
+    hint = f"studies in this database: {', '.join(known) or 'none'}"
+    near = difflib.get_close_matches(name, known, n=1)
+    return InputError(
+        f"no study is called {name!r}",
+        where=redact_url(url),
+        hint=f"did you mean {near[0]}? ({hint})" if near else hint,
+    )

@@ -36,6 +36,7 @@ class Preset:
     """A study that a spec file offers."""
 
     study: str
+    file: Path
     command: str
     """What runs it."""
 
@@ -72,6 +73,7 @@ def _preset(study: dict[str, Any], path: Path, beside: int) -> Preset:
     n_trials, phase, inherits = study.get("n_trials"), study.get("phase"), study.get("inherits") or ()
     return Preset(
         study=name,
+        file=path,
         command=f"poe {task}" if task and beside == 1 else f"poe optuna-study {name}",
         n_trials=n_trials if isinstance(n_trials, int) else None,
         storage=str(study.get("storage")),

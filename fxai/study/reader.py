@@ -21,6 +21,7 @@ from urllib.parse import quote, unquote
 from fxai import defaults
 from fxai.errors import InputError, StorageError
 from fxai.secrets import ELSEWHERE, redact, redact_url, unescaped
+from fxai.study.names import no_such_study
 from fxai.study.postgresql import for_optuna, hint_for, in_short
 from fxai.study.records import Direction, State, StudyRecord, TrialRecord
 
@@ -36,7 +37,11 @@ JUDGED = ("failure", "default", "requeue_of", "requeued_as")
 _BATCH = 500
 """Trials that one query names; SQLite takes no more than 999 values in old versions."""
 
-_WRITE_A_URL = "write sqlite:///optuna_studies.db, or postgresql://user@host/database"
+
+def write_a_url(url: str) -> str:
+    """The hint for what is no database URL; often it is the bare name of a file."""
+    file = url if re.fullmatch(r"[\w./-]+\.(db|sqlite3?)", url) else defaults.STORAGE.removeprefix("sqlite:///")
+    return f"write sqlite:///{file}, or postgresql://user@host/database"
 
 
 class NotOfStudies(StorageError):
@@ -62,10 +67,7 @@ class Reader:
         """
         found = self._rows("SELECT study_id FROM studies WHERE study_name = ?", [name])
         if not found:
-            known = ", ".join(self.study_names()) or "none"
-            raise InputError(
-                f"no study is called {name!r}", where=redact_url(url), hint=f"studies in this database: {known}"
-            )
+            raise no_such_study(name, self.study_names(), url)
         key = int(found[0][0])
         directions = self._rows("SELECT direction FROM study_directions WHERE study_id = ? ORDER BY objective", [key])
         return StudyRecord(
@@ -220,7 +222,7 @@ def reading(url: str) -> Iterator[Reader]:
             hint=f"write %{ord(character):02X} for it; or leave the password out and {ELSEWHERE}",
         )
     if not separator:
-        raise InputError(f"{redact_url(url)!r} is not a database URL", where="storage", hint=_WRITE_A_URL)
+        raise InputError(f"{redact_url(url)!r} is not a database URL", where="storage", hint=write_a_url(url))
     if backend == "sqlite":
         path = unquote(rest.partition("?")[0]).removeprefix("/")
         opened = _sqlite(url, re.sub("^/{2,}", "/", path))  # as storage.opened reads it
@@ -230,7 +232,7 @@ def reading(url: str) -> Iterator[Reader]:
         raise InputError(
             f"{backend} is not supported: FxAI is tested on SQLite (one host) and PostgreSQL (many)",
             where="storage",
-            hint=_WRITE_A_URL,
+            hint=write_a_url(url),
         )
     with opened as reader:
         yield reader
@@ -241,7 +243,9 @@ def _sqlite(url: str, path: str) -> Iterator[Reader]:
     file = Path(path)
     if path in ("", ":memory:") or path.startswith("file:"):
         raise InputError(
-            f"{url!r} names no file; worker processes share the study through one", where="storage", hint=_WRITE_A_URL
+            f"{url!r} names no file; worker processes share the study through one",
+            where="storage",
+            hint=write_a_url(url),
         )
     if not file.exists():
         raise _absent(url, file)

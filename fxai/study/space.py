@@ -212,9 +212,13 @@ class Parameter(Settings):
     def describe(self) -> str:
         """The values in words."""
         if self.choices is not None:
-            return "[" + ", ".join(str(choice) for choice in self.choices) + "]"
+            return "[" + ", ".join(map(_as_in_a_spec, self.choices)) + "]"
         step = f" in steps of {self.step}" if self.step is not None else ""
         return f"{self.low} to {self.high}{step}"
+
+
+def _as_in_a_spec(choice: Choice) -> str:
+    return str(choice).lower() if isinstance(choice, bool) else str(choice)
 
 
 def among(value: Any, choices: Iterable[Choice]) -> bool:

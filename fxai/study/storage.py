@@ -21,9 +21,11 @@ from sqlalchemy.exc import ArgumentError
 from fxai.errors import FxaiError, InputError, StorageError
 from fxai.secrets import ELSEWHERE, redact, redact_url, unescaped
 from fxai.study import outage, sqlite
+from fxai.study.names import no_such_study
 from fxai.study.outage import DATABASE_ERRORS as DATABASE_ERRORS
 from fxai.study.outage import Connector, PatientStorage
 from fxai.study.postgresql import for_optuna, hint_for, in_short
+from fxai.study.reader import write_a_url
 
 HEARTBEAT_INTERVAL_S = 10
 GRACE_PERIOD_S = 60
@@ -112,12 +114,7 @@ def load_study(
             return optuna.load_study(study_name=name, storage=through or storage, sampler=sampler, pruner=pruner)
         except KeyError:
             names = study_names(storage)
-    known = ", ".join(names) if names else "none"
-    raise InputError(
-        f"no study is called {name!r}",
-        where=redact_url(storage.url),
-        hint=f"studies in this database: {known}",
-    )
+    raise no_such_study(name, names, storage.url)
 
 
 def study_names(storage: RDBStorage) -> list[str]:
@@ -200,14 +197,14 @@ def _parse(url: str) -> URL:
         raise InputError(
             f"{redact_url(url)!r} is not a database URL",
             where="storage",
-            hint="write sqlite:///optuna_studies.db, or postgresql://user@host/database",
+            hint=write_a_url(url),
         ) from error
     backend = parsed.get_backend_name()
     if backend not in ("sqlite", "postgresql"):
         raise InputError(
             f"{backend} is not supported: FxAI is tested on SQLite (one host) and PostgreSQL (many)",
             where="storage",
-            hint="write sqlite:///optuna_studies.db, or postgresql://user@host/database",
+            hint=write_a_url(url),
         )
     if backend == "sqlite" and parsed.database and parsed.database.startswith("//"):
         # a slash too many: SQLite's own URI would take //folder for a host

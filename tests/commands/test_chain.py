@@ -187,6 +187,15 @@ def test_a_phase_that_has_begun_keeps_what_it_started_from(tmp_path, monkeypatch
     assert Path("results/two", INHERITED).read_bytes() == before
 
 
+def test_what_an_override_breaks_is_said_once(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    pruner = {"type": "MedianPruner", "n_warmup_steps": 4}
+    write_specs(tmp_path, pruner=pruner, training_config={"training": {"total_updates": 8, "eval_frequency": 2}})
+    monkeypatch.setattr("fxai.commands.run._run_one", lambda specs, spec, args, audience: 130)
+    assert cli.main(["chain", "--specs", "optuna", "--set", "training.total_updates=4"]) == 130
+    assert capsys.readouterr().err.count("can never stop a trial") == 1  # of the phase that ran, not of all three
+
+
 @pytest.mark.parametrize(
     ("write", "words"),
     [

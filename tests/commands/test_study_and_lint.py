@@ -75,7 +75,7 @@ def test_an_unknown_name_is_refused_with_the_nearest(specs: Path) -> None:
     (specs / "x.yaml").write_text("a: 1")
     with pytest.raises(InputError, match="is a file, not the name of a study\nhint: run it: poe optuna-run --spec"):
         find_spec("config/optuna/x.yaml", specs)
-    with pytest.raises(InputError, match="there is no such folder"):
+    with pytest.raises(InputError, match="there is no such folder\nhint: run it in the project's folder, or name"):
         find_spec("one", specs / "none")
 
 
@@ -132,6 +132,12 @@ def test_overrides_reach_every_study_of_a_spec(specs: Path, monkeypatch: pytest.
     assert cli.main(["--spec", str(specs / "two.yaml"), "--study-name", "other"]) == 2
     assert cli.main(["--spec", str(specs / "one.yaml"), "--study-name", "other"]) == 0
     assert ran[-1].study_name == "other"
+    # a study that --new-study began is gone on with by its name
+    text = yaml.safe_load((specs / "two.yaml").read_text())
+    text["studies"][1]["n_trials"] = 7  # of `right`
+    (specs / "two.yaml").write_text(yaml.safe_dump(text))
+    assert cli.main(["--spec", str(specs / "two.yaml"), "--study-name", "right-2"]) == 0
+    assert (ran[-1].study_name, ran[-1].n_trials) == ("right-2", 7)
 
 
 def test_a_short_run_whose_pruner_cannot_act_is_warned_about(

@@ -79,7 +79,8 @@ def test_a_ruler_with_other_levels_cannot_score(tmp_path, capsys):
         (["backtest", "--config", "mine.yaml", "--weights", "none"], "there is no such weights file"),
         (["backtest", "--config", "mine.yaml", "--weights", "w", "--out", "."], "is a folder"),
         (["frobnicate"], "there is no command 'frobnicate'"),
-        (["mine.yaml"], "to run a study: optuna_optimization.py --spec FILE"),
+        (["statsu"], "hint: did you mean status?"),
+        (["my spec.yaml"], "hint: to run the studies of a spec: optuna_optimization.py --spec 'my spec.yaml'"),
     ],
 )
 def test_a_mistake_is_one_error_and_nothing_is_written(tmp_path, capsys, arguments, message):

@@ -118,6 +118,19 @@ def test_a_study_whose_folder_is_gone_is_shown_without_files(served):
     assert "place 1 of 2" in trials[1]["note"]["body"]
 
 
+def test_the_best_trial_is_the_one_that_keeps_the_constraints(served):
+    """Of itself the dashboard marks the highest value, also that of an agent that hardly trades."""
+    assert [trial["number"] for trial in served.detail()["best_trials"]] == [1]
+    study = optuna.load_study(storage=served.url, study_name="fake")
+    study.add_trial(optuna.trial.create_trial(value=9.0, constraints={"min_trades": 3.0}))
+    detail = served.detail()
+    assert [trial["number"] for trial in detail["best_trials"]] == [1]
+    assert detail["best_trials"][0]["note"]["body"] == detail["trials"][1]["note"]["body"]
+    study.add_trial(optuna.trial.create_trial(value=3.0))
+    after = json.loads(served.get("/api/studies/1?after=6")[1])  # as a page asks that has seen all trials
+    assert (after["trials"], [trial["number"] for trial in after["best_trials"]]) == ([], [5])
+
+
 def test_a_study_of_another_program_is_shown_as_it_is(served):
     study = optuna.create_study(storage=served.url, study_name="../../etc", direction="maximize")
     study.add_trial(optuna.trial.create_trial(value=1.0))

@@ -18,6 +18,7 @@ from fxai.study.storage import opened
 SPACE = {
     "training.learning_rate": FloatDistribution(1e-5, 1e-2, log=True),
     "model.d_model": CategoricalDistribution([32, 64]),
+    "env.reward.profit_giveback_penalty_coefficient": FloatDistribution(0.0, 2.0),
 }
 
 RULER: dict[str, Any] = {
@@ -58,6 +59,7 @@ def add_study(
     pruned: int = 0,
     failed: int = 0,
     start: datetime | None = None,
+    constraints: Mapping[str, float] | None = None,
 ) -> optuna.Study:
     """A study of the recorded `spec` (None: of another program) whose trials took a minute each, one after the other.
 
@@ -80,6 +82,7 @@ def add_study(
             params=chosen,
             distributions={name: SPACE[name] for name in chosen},
             user_attrs={**told, "metrics": {"total_return": 0.0123, "n_trades": 40.0}},
+            constraints=dict(constraints or {}),
         )
         trial.datetime_start = when + timedelta(minutes=i)
         trial.datetime_complete = when + timedelta(minutes=i + 1)

@@ -145,6 +145,20 @@ def test_the_tables_fit_any_width(database: Path, width: int) -> None:
     assert "≠ best" in text
 
 
+def test_long_names_of_settings_are_shortened_before_they_are_broken(tmp_path: Path) -> None:
+    path, name = tmp_path / "study.db", "env.reward.profit_giveback_penalty_coefficient"
+    with opened(url_of(path), create=True) as storage:
+        for i, study in enumerate(("first_study", "other_study")):
+            add_study(storage, study, [0.1], spec=recorded(study), params=[{name: 0.1 + i}])
+    printed = {}
+    for width in (70, 80):  # mark 2, name 46 or 35, two studies of 11 with two blanks between: 74 or 63
+        print_comparison(read(path, "first_study", "other_study"), make_console(stream := io.StringIO(), width))
+        printed[width] = stream.getvalue()
+    assert f"≠ {name} " in printed[80]
+    assert "≠ profit_giveback_penalty_coefficient " in printed[70]
+    assert "env.reward" not in printed[70]
+
+
 def test_studies_of_one_metric_share_their_plots(database: Path) -> None:
     page = comparison_page(read(database, "A", "two", "B", "empty"))
     assert page.count('class="figure"') == 4  # mean_reward and sharpe, over trials and over time

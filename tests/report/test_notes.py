@@ -61,6 +61,15 @@ def test_few_trades_and_divergence_are_said(study, add, spec):
     assert "The training diverged: `loss was not finite`" in second
 
 
+def test_places_are_those_of_trials_that_can_be_best(study, add, spec):
+    add(0.9, constraints={"min_trades": 3.0})
+    add(0.1, constraints={"min_trades": 0.0})
+    first, second = notes(notebook(spec, outcome_of(study, spec.metric_names), Path("x")))
+    assert "place 2 of 2" in first
+    assert "place 1 of 2" in second
+    assert "**The best trial of the study.**" in second
+
+
 def test_words_of_others_are_no_markup(study, add, spec):
     add(state=TrialState.FAIL, user_attrs={"error": "a`b\n# c | ![x](http://evil.example)", "device": "<b>`"})
     (note,) = notes(notebook(spec, outcome_of(study, spec.metric_names), Path("x")))

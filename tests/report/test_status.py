@@ -34,7 +34,13 @@ ELSEWHERE = Owner("another-host", 7, 3, None)
 def preset(study: str, phase: int | None, inherits: tuple[str, ...] = (), n_trials: int = 4) -> Preset:
     command = f"poe run-{study}"
     return Preset(
-        study=study, command=command, n_trials=n_trials, storage="sqlite:///x.db", phase=phase, inherits=inherits
+        study=study,
+        file=Path("specs") / f"{study}.yaml",
+        command=command,
+        n_trials=n_trials,
+        storage="sqlite:///x.db",
+        phase=phase,
+        inherits=inherits,
     )
 
 
@@ -73,6 +79,18 @@ def test_a_finished_study(database: Path) -> None:
     assert stand(database)["done"].next == f"poe optuna-confirm done{options(database)}"
     path.write_text('{"study": "done", "trial": 1, "data_hash": "bars"}')
     assert stand(database)["done"].next == f"poe optuna-best done{options(database)}"
+
+
+def test_a_best_trial_with_too_few_trades_is_said_to_have_them(database: Path) -> None:
+    """Where no trial keeps the constraint one of them is best all the same, and nobody should take it for good."""
+    with opened(url_of(database), create=True) as storage:
+        add_study(storage, "idle", [0.1, 0.5], spec=recorded("idle"), constraints={"min_trades": 3.0})
+        add_study(storage, "busy", [0.1, 0.5], spec=recorded("busy"), constraints={"min_trades": -3.0})
+    found = stand(database)
+    assert (found["idle"].feasible, found["busy"].feasible) == (False, True)
+    print_status(url_of(database), console=make_console(stream := io.StringIO(), 200))
+    rows = [line for line in stream.getvalue().splitlines() if line.startswith(("idle", "busy"))]
+    assert ["(trial 1, too few trades)" in row for row in rows] == [True, False]
 
 
 def test_where_the_default_is_best_there_is_nothing_to_confirm(database: Path) -> None:
@@ -134,7 +152,7 @@ def test_between_two_trials_the_holder_tells_that_it_runs(database: Path) -> Non
         study.set_user_attr("orchestrator", DEAD.as_dict())
     found = stand(database)
     assert (found["now"].state, found["killed"].state) == ("running", "interrupted")
-    assert found["now"].next == f"poe optuna-dashboard --storage {url_of(database)}"
+    assert found["now"].next == f"poe optuna-dashboard{options(database)}"
 
 
 def test_what_resumes_an_interrupted_study(database: Path) -> None:
@@ -142,11 +160,15 @@ def test_what_resumes_an_interrupted_study(database: Path) -> None:
         add_study(storage, "mine", [0.1], spec=recorded("mine"))
         add_study(storage, "theirs", [0.1], spec=recorded("theirs"))
         add_study(storage, "short", [0.1], spec=recorded("short", n_trials=3))
+        add_study(storage, "short-2", [0.1], spec=recorded("short-2", n_trials=3))
     found = stand(database, preset("theirs", None), preset("short", None))
     assert found["mine"].next == f"poe optuna-run --spec FILE{options(database)}"
     assert found["theirs"].next == f"poe run-theirs{options(database)}"
     # it was run with --n-trials 3, and the file says 4
     assert found["short"].next == f"poe run-short --n-trials 3{options(database)}"
+    # --new-study would begin short-3
+    again = "poe optuna-run --spec specs/short.yaml --study-name short-2 --n-trials 3"
+    assert found["short-2"].next == f"{again}{options(database)}"
 
 
 def test_studies_of_other_programs_and_without_trials(database: Path) -> None:

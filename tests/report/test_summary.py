@@ -77,6 +77,8 @@ def test_paths_and_commands_are_whole_however_narrow_the_terminal(
 def test_an_interrupted_run_says_how_to_go_on(finished: optuna.Study, spec: StudySpec) -> None:
     text = summary(finished, spec, Path("results"), interrupted=True)
     assert "study fx_ai_quick, interrupted: the same command goes on where it stopped" in text
+    text = summary(finished, spec, Path("results"), interrupted=True, resume="interrupted: poe x goes on")
+    assert "study fx_ai_quick, interrupted: poe x goes on" in text
 
 
 def test_without_a_completed_trial(study: optuna.Study, spec: StudySpec, add: AddTrial) -> None:

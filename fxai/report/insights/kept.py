@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 INSIGHTS = "insights.json"
 
-FORMAT = 2
+FORMAT = 3
 """Version of the file, and of the reasoning: a file of another version is computed anew."""
 
 Band = Literal["high", "medium", "low"]
@@ -58,7 +58,7 @@ class Finding(Settings):
 
     kind: str
     """importance, plateau, improving, luck, edge, pruning, never_pruned, pruned_early, drift, failures, divergence,
-    duplicates or cost."""
+    few_trades, duplicates or cost."""
 
     severity: Literal["info", "warning"]
     text: str

@@ -15,7 +15,7 @@ from fxai.report.insights.chance import apart, less
 from fxai.report.insights.ranges import FEWEST_GOOD
 from fxai.report.insights.sample import Floats, Sample, position, value_at
 from fxai.report.insights.selection import FEWEST, Selection
-from fxai.report.outcome import Outcome, duration_s
+from fxai.report.outcome import Outcome, duration_s, is_feasible
 from fxai.report.text import clean, count, duration, number
 from fxai.study.space import Parameter
 from fxai.study.spec import StudySpec
@@ -25,6 +25,12 @@ PRUNED = 0.3
 
 BROKEN = 0.05
 """Share of failed or diverged trials from which it is a warning."""
+
+IDLE = 0.3
+"""Share of trials with too few trades above which it is told."""
+
+FEWEST_TOLD = 10
+"""Completed trials below which it is not."""
 
 REPEATED = 0.1
 """Share of repeated parameters above which it is told."""
@@ -51,6 +57,7 @@ def trouble_findings(outcome: Outcome, spec: StudySpec, sample: Sample, selectio
         *_pruned_early(selection, spec),
         *_failures(outcome, spec),
         *_divergence(outcome, spec),
+        *_few_trades(outcome, spec),
         *_repeats(outcome, spec),
         *_cost(spec, sample),
     ]
@@ -179,6 +186,27 @@ def _divergence(outcome: Outcome, spec: StudySpec) -> list[Finding]:
             text=f"{count(len(broken), 'training')} of {many} broke off with the floor value, most by: {reason}{where}",
             evidence={"broken": len(broken), "of": many, "reason": reason, **evidence},
             advice="Narrow that range, or lower training.max_grad_norm." if where else "",
+        )
+    ]
+
+
+def _few_trades(outcome: Outcome, spec: StudySpec) -> list[Finding]:
+    """Trials that cannot be the best for standing aside, where they are many."""
+    idle = [trial for trial in outcome.completed if not is_feasible(trial)]
+    many = len(outcome.completed)
+    if many < FEWEST_TOLD or len(idle) <= IDLE * many:
+        return []
+    where, evidence = _where(spec, idle, [trial for trial in outcome.completed if is_feasible(trial)])
+    least = spec.ruler.evaluation.min_trades
+    return [
+        Finding(
+            kind="few_trades",
+            severity="warning" if 2 * len(idle) > many else "info",
+            text=f"{len(idle)} of {count(many, 'completed trial')} close fewer than {count(least, 'trade')} and cannot "
+            f"be the best.{where}",
+            evidence={"idle": len(idle), "of": many, "min_trades": least, **evidence},
+            advice="Their agents stand aside: train longer, search env.reward.enable_inactivity_penalty, or lower "
+            "evaluation.min_trades if that is what you want.",
         )
     ]
 

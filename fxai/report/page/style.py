@@ -24,12 +24,11 @@ th[aria-sort=ascending] button::after { content: " ▲"; }
 th[aria-sort=descending] button::after { content: " ▼"; }
 tr.best td { font-weight: 600; }
 tr.default td { color: #d55e00; }
-#about-provenance td { text-align: left; white-space: normal; overflow-wrap: anywhere; }
+#about-provenance :is(th, td) { text-align: left; white-space: normal; overflow-wrap: anywhere; }
 @media print {
   nav { display: none; }
   body { max-width: none; font-size: 11px; margin: 0; }
   section, .figure, tr { break-inside: avoid-page; }
-  .scroll, td.share { text-align: left; }
-.tall { overflow: visible; max-height: none; }
+  .scroll, .tall { overflow: visible; max-height: none; }
 }
 """

@@ -39,7 +39,8 @@ def importance_figure(told: Sequence[Importance]) -> Any:
     from fxai.report.insights import HIGH, LOW
 
     figure = go.Figure()
-    for name, clear, opacity in (("told apart from luck", True, 0.9), (LUCK, False, 0.35)):
+    # an alpha in the colour, not an opacity, which the legend would not show
+    for name, clear, alpha in (("told apart from luck", True, "e6"), (LUCK, False, "59")):
         rows = [i for i, importance in enumerate(told) if importance.clear is clear]
         if rows:
             own = [told[i] for i in rows]
@@ -57,7 +58,7 @@ def importance_figure(told: Sequence[Importance]) -> Any:
                 hovertemplate="%{x:.3f} %{customdata}<extra>%{fullData.name}</extra>",
                 orientation="h",
                 name=name,
-                marker={"color": BLUE, "opacity": opacity},
+                marker={"color": f"{BLUE}{alpha}", "line": {"width": 0}},
             )
     for bound in (HIGH, LOW):
         figure.add_vline(x=bound, line={"color": GREY, "width": 1, "dash": "dot"}, layer="below")

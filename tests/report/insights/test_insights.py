@@ -203,6 +203,19 @@ def test_trainings_that_broke_off(spec: StudySpec) -> None:
     assert "All had training.learning_rate 0.0095 or more" in finding.text
 
 
+@pytest.mark.parametrize(("idle", "severity"), [(4, None), (5, "info"), (8, "warning")])
+def test_trials_that_stand_aside(spec: StudySpec, idle: int, severity: str | None) -> None:
+    study = optuna.create_study(direction="maximize")
+    for i in range(15):  # of 15, more than 30% are 5, more than half are 8
+        params = {**MIDDLE, "training.gamma": 0.95 + i / 1000 if i < idle else 0.6 + i / 1000}
+        add(study, spec.parameters, params, 0.0, constraints={"min_trades": 1.0 if i < idle else 0.0})
+    finding = found(insights_of(study, spec)).get("few_trades")
+    assert (finding and finding.severity) == severity
+    if finding is not None:
+        assert (finding.evidence["idle"], finding.evidence["of"]) == (idle, 15)
+        assert finding.text.startswith(f"{idle} of 15 completed trials close fewer than")
+
+
 def test_repeated_parameters(tmp_path: Path) -> None:
     spec = spec_of(tmp_path, [PARAMETERS[4], PARAMETERS[5]])  # 8 × 3 combinations
     study = drawn(spec.parameters, 60, lambda _: 0.0, noise=1.0)

@@ -314,7 +314,7 @@ def test_bars_that_may_be_luck_are_pale() -> None:
     sure, luck = figure.data
     assert (sure.name, sure.y, sure.x) == ("told apart from luck", (0,), (0.4,))
     assert (luck.name, luck.y, luck.x) == ("may be luck", (1,), (0.2,))
-    assert luck.marker.opacity < sure.marker.opacity
+    assert int(luck.marker.color[7:], 16) < int(sure.marker.color[7:], 16)  # alpha, paler
     assert (sure.error_x.array, sure.error_x.arrayminus) == ((0.4,), (0.2,))
     assert figure.layout.yaxis.ticktext == ("x", "y")
 

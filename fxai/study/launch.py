@@ -22,7 +22,7 @@ from fxai.files import ensure_writable_dir
 from fxai.study import budget
 from fxai.study.fingerprint import open_study, open_to_join
 from fxai.study.handle import Start
-from fxai.study.hosts import check_one_host
+from fxai.study.hosts import check_one_host, leads_elsewhere
 from fxai.study.local import start_process
 from fxai.study.lock import held_by, study_lock
 from fxai.study.names import checked_name
@@ -133,7 +133,7 @@ def run_study(
     folder = _folder_of(spec, results_dir)
     with study_lock(folder), opened(spec.storage, create=True) as storage:
         study = open_study(storage, spec, data_hash, contents)
-        _hold(study, folder)
+        _hold(study, storage, folder)
         outcome = _supervised(spec, folder, view, storage, study, objective, crew or Crew(), leads=True)
         if not outcome.killed:
             study.set_user_attr("orchestrator", None)
@@ -216,16 +216,17 @@ def _supervised(
     )
 
 
-def _hold(study: optuna.Study, folder: Path) -> None:
+def _hold(study: optuna.Study, storage: RDBStorage, folder: Path) -> None:
     """Say in the database who runs the study: the lock guards the folder, and two may share a database.
 
     Raises:
-        StudyConflict: another process of this host does, from another results folder.
+        StudyConflict: another process does, from another results folder or another host.
     """
     me = Owner.current()
     holder = Owner.from_dict(study.user_attrs.get("orchestrator"))
-    if holder is not None and holder != me and holder.is_known_alive():
-        raise held_by(holder, folder)
+    other = holder if holder != me else None
+    if other is not None and (other.is_known_alive() or leads_elsewhere(storage, study._study_id, other)):
+        raise held_by(other, folder)
     study.set_user_attr("orchestrator", me.as_dict())
 
 

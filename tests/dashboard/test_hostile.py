@@ -8,7 +8,6 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import secrets
 import signal
 import socket
 import sqlite3
@@ -28,7 +27,7 @@ from serving import free_port
 from fxai.study.storage import open_storage
 
 ROOT = Path(__file__).parents[2]
-TOKEN = secrets.token_urlsafe(32)
+TOKEN = "Zk3-test_token-of-tests-only-9xQ2"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
 

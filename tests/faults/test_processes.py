@@ -196,6 +196,20 @@ def test_f13_a_second_orchestrator_is_refused_and_names_the_first(tmp_path):
     assert states(tmp_path) == ["REQUEUED", "WAITING"]
 
 
+def test_f13_a_study_that_another_host_leads_is_refused_while_its_trials_beat(tmp_path, monkeypatch):
+    study = start(tmp_path, "waits")
+    study.wait_for_go()
+    monkeypatch.setattr("socket.gethostname", lambda: "elsewhere")  # seen from another host of one database
+    spec, folder = fakes.load(tmp_path), tmp_path / "elsewhere"
+    with pytest.raises(StudyConflict, match=f"is already being run by process {study.process.pid} on") as caught:
+        run_study(spec, folder, QuietView(), objective="fakes:quadratic", data_hash="bars")
+    assert "--join" in caught.value.hint
+    study.interrupt()
+    assert study.finish()[0] == 130
+    outcome = run_study(spec, folder, QuietView(), objective="fakes:quadratic", data_hash="bars")
+    assert outcome.finished == 4
+
+
 def test_two_workers_share_an_exact_budget(tmp_path):
     spec = fakes.load(tmp_path, n_trials=9)
     outcome = run_study(spec, tmp_path / "results", QuietView(), objective="fakes:slow", crew=crew_of(2))

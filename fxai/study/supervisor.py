@@ -23,6 +23,7 @@ from fxai.study.owner import Owner
 from fxai.study.process import EXIT_GRACE_S, STOP_GRACE_S
 from fxai.study.signals import STOP_SIGNALS, signal_pipe
 from fxai.study.slots import Slot
+from fxai.study.trial_files import drop_checkpoints, trial_folder
 from fxai.study.worker import INTERRUPTED, WorkerSetup
 
 TICK_S = 1.0
@@ -269,6 +270,8 @@ class Supervisor:
     def _reclaim(self, gone: dict[Owner, str], *, worker: int = 0, blame: bool = True) -> None:
         """Take back the trials of workers that are gone, and tell the view."""
         for taken in budget.reclaim(self.storage, self.study_id, gone, blame=blame):
+            if taken.requeued_as is None:
+                drop_checkpoints(trial_folder(self.setup.folder, taken.number))
             self.tell({**taken.event(), "worker": worker})
 
     def _log(self, text: str) -> None:

@@ -78,7 +78,8 @@ def confirm_study(
     ensure_writable_dir(folder)
     seeds = fresh_seeds(seed, (trial.user_attrs.get("seed", -1) for trial in outcome.trials), n_seeds)
     _check_bars(spec, data_hash)
-    told = _confirmed(spec, best, seeds, folder, quiet)
+    own = {name: value for name, value in outcome.best.user_attrs.items() if name == "gradient_accumulation_steps"}
+    told = _confirmed(spec, space.as_run(best, own), seeds, folder, quiet)  # what did not fit at once, does not now
     confirmation = _record(spec, told, seeds, outcome.best.number, first_value(outcome.best), data_hash)
     path = write_confirmation(folder, confirmation)
     say(f"wrote {path}")

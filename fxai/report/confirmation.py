@@ -56,9 +56,14 @@ def sentences(told: Confirmation) -> list[str]:
         verdict,
         f"The study chose trial {told.trial} for {own}; with fresh seeds it scores {fresh} on average: {luck}.",
         *_idle(told),
-        "These are still the validation bars that chose it: the interval is of the luck of training alone, and no "
-        "evidence of an edge on bars to come.",
+        *([_SAME_BARS] if "n_closed" in told.metrics["best"] else []),
     ]
+
+
+_SAME_BARS = (
+    "These are still the validation bars that chose it: the interval is of the luck of training alone, and no "
+    "evidence of an edge on bars to come."
+)
 
 
 def _idle(told: Confirmation) -> list[str]:

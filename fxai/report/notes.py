@@ -105,7 +105,7 @@ class Notebook:
         return {name: metrics_of(each) for name, each in told.items()}
 
     def _commands(self, trial: FrozenTrial) -> str:
-        if trial.user_attrs.get("config_file") is None or not trial.state.is_finished():
+        if trial.user_attrs.get("config_file") is None or not trial.state.is_finished() or not self.spec.of_ppo:
             return ""
         own = trial_folder(self.folder, trial.number)
         config, out = shlex.quote(str(own / "config.yaml")), own / "trained"

@@ -177,7 +177,7 @@ def _print_study(console: Console, facts: Facts, group: Sequence[Facts]) -> None
     """What stands behind a study's row: improvement with its spread, top parameters, metrics, files."""
     console.print()
     console.print(Text(clean(facts.name), style="bold"))
-    told = [("better", _improvement(facts, default_of(facts, group))), *_top(facts), *_metrics(facts)]
+    told = [("best", _improvement(facts, default_of(facts, group))), *_top(facts), *_metrics(facts)]
     if not _is_wide(console, group):
         trials, pruned, time = _spent(facts)
         told.append(("trials", f"{trials}, {pruned} pruned, {time}"))
@@ -200,8 +200,8 @@ def _improvement(facts: Facts, default: float | None) -> str:
         return f"no trial beat {start}"
     if confirmed is None:
         over = gain(outcome, default)
-        gains = [f"{signed(over)} than the default config"] if over is not None and facts.starts_elsewhere else []
-        gains += [f"{signed(outcome.improvement or 0.0)} than {start}"]
+        gains = [f"{signed(over)} against the default config"] if over is not None and facts.starts_elsewhere else []
+        gains += [f"{signed(outcome.improvement or 0.0)} against {start}"]
         return f"{', '.join(gains)}: one seed each, and chosen for it; fresh seeds would show less"
     told = confirmed.difference
     spread = f"95% {signed(told.low)} to {signed(told.high)}"

@@ -198,7 +198,7 @@ def best_config_text(spec: StudySpec, outcome: Outcome, best: FrozenTrial, said:
         f"Best config of study {spec.study_name}: trial {best.number}, "
         f"{spec.metric_names[0]} {number(first_value(best))} on {scored_on(spec)}; {outcome.start} {default}.",
         *said,
-        "Train it: poe train --config THIS_FILE",
+        *(["Train it: poe train --config THIS_FILE"] if spec.of_ppo else []),
         "Written by FxAI from the study database; the next run of the study replaces it.",
     ]
     return _commented(header, best_config_of(spec, best))

@@ -122,6 +122,12 @@ def standings(reader: Reader, place: Place) -> list[Standing]:
     return sorted(listed, key=lambda standing: (standing.phase is None, standing.phase or 0))
 
 
+def not_begun(place: Place) -> list[Standing]:
+    """The phases that are kept in a database that nobody has made yet."""
+    phases = [preset for preset in place.presets.values() if preset.phase is not None]
+    return [_of_preset(preset, place, set()) for preset in phases if preset.storage == place.storage]
+
+
 def _standing(record: StudyRecord, beats: Mapping[int, float], now: datetime, place: Place) -> Standing:
     spec = record.user_attrs.get("spec")
     spec = spec if isinstance(spec, dict) else None

@@ -11,13 +11,13 @@ from rich.console import Console
 from rich.text import Text
 
 from fxai import defaults
-from fxai.report.standing import RUNNING, Place, Standing, standings
+from fxai.report.standing import RUNNING, Place, Standing, not_begun, standings
 from fxai.report.tables import print_list, print_table
 from fxai.report.terminal import PIPE, make_console
 from fxai.report.text import NOTHING, TOO_FEW_TRADES, clean, done_of, duration, number
 from fxai.secrets import redact_url
 from fxai.study.presets import presets
-from fxai.study.reader import reading
+from fxai.study.reader import reading, sqlite_exists
 
 _WIDE = 100
 """Columns of a terminal from which a study is one row of a table; below, it is a few lines."""
@@ -38,8 +38,11 @@ def print_status(
         InputError: there is no such database.
         StorageError: it is damaged or cannot be reached.
     """
-    with reading(storage) as reader:
-        found = standings(reader, Place(storage=storage, results_dir=results_dir, presets=presets()))
+    place = Place(storage=storage, results_dir=results_dir, presets=presets())
+    found = [] if sqlite_exists(storage) is not False else not_begun(place)
+    if not found:
+        with reading(storage) as reader:
+            found = standings(reader, place)
     if as_json:
         print(json.dumps({"storage": redact_url(storage), "studies": [record_of(one) for one in found]}, indent=2))
         return

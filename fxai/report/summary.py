@@ -112,7 +112,7 @@ def next_commands(outcome: Outcome, spec: StudySpec, folder: Path) -> list[tuple
     if spec.of_market and outcome.best is not None and outcome.best is not outcome.default:
         confirm = f"poe optuna-confirm {shlex.quote(spec.study_name)}{_places(spec, folder)}"
         commands.append((confirm, "best against default on fresh seeds"))
-    if outcome.best is not None:
+    if outcome.best is not None and spec.of_ppo:
         config, out = best_config_path(spec, folder), folder / "best"
         seeds = outcome.best.params.get("training.n_seeds", spec.base.training.n_seeds)
         weights = out / ("weights.safetensors" if seeds == 1 else "weights_0.safetensors")

@@ -224,8 +224,7 @@ def reading(url: str) -> Iterator[Reader]:
     if not separator:
         raise InputError(f"{redact_url(url)!r} is not a database URL", where="storage", hint=write_a_url(url))
     if backend == "sqlite":
-        path = unquote(rest.partition("?")[0]).removeprefix("/")
-        opened = _sqlite(url, re.sub("^/{2,}", "/", path))  # as storage.opened reads it
+        opened = _sqlite(url, _file(url))
     elif backend == "postgresql":
         opened = _postgresql(url, f"postgresql://{rest}")
     else:
@@ -236,6 +235,17 @@ def reading(url: str) -> Iterator[Reader]:
         )
     with opened as reader:
         yield reader
+
+
+def sqlite_exists(url: str) -> bool | None:
+    """Whether there is the file of an SQLite database; None of other databases."""
+    return Path(_file(url)).exists() if url.startswith("sqlite:///") else None
+
+
+def _file(url: str) -> str:
+    """The file of an SQLite URL, as storage.opened reads it."""
+    path = unquote(url.partition("://")[2].partition("?")[0]).removeprefix("/")
+    return re.sub("^/{2,}", "/", path)
 
 
 @contextlib.contextmanager

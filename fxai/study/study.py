@@ -105,9 +105,14 @@ class StudySpec(Settings):
         return "start config" if self.start else "default config"
 
     @property
+    def of_ppo(self) -> bool:
+        """Whether a trial is FxAI's own training, which `poe train` repeats; else it is a function of the user's."""
+        return self.objective == DEFAULT_OBJECTIVE
+
+    @property
     def of_market(self) -> bool:
         """Whether trials are scored on validation bars: neither on a Gymnasium environment nor by a user's function."""
-        return self.base.data is not None and self.objective == DEFAULT_OBJECTIVE
+        return self.base.data is not None and self.of_ppo
 
     @property
     def spec_hash(self) -> str:

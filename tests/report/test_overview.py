@@ -162,7 +162,7 @@ def test_the_improvement_has_its_spread_once_it_is_confirmed(database: Path) -> 
     folder = database.parent / "results" / "one"
     folder.mkdir(parents=True)
     text = shown(database, ["one"])
-    assert "+0.3 than the default config: one seed each" in text
+    assert "+0.3 against the default config: one seed each" in text
     assert f"poe optuna-confirm one --storage {url_of(database)}" in text
     write_confirmation(folder, confirmation())
     text = " ".join(shown(database, ["one"]).split())
@@ -247,6 +247,6 @@ def test_a_later_phase_is_held_against_the_default_that_its_ruler_knows(tmp_path
     rows = [line.split() for line in text.splitlines()]
     assert ["one", "1", "0.1", "0.4", "0.1", "+0.3"] in [row[:6] for row in rows]
     assert ["two", "2", "0.3", "0.7", "0.1", "+0.6"] in [row[:6] for row in rows]
-    assert "+0.6 than the default config, +0.4 than what it inherited" in text
+    assert "+0.6 against the default config, +0.4 against what it inherited" in text
     [alone] = [line for line in shown(path, ["two"]).splitlines() if line.startswith("two    ")]
     assert alone.split()[2:6] == ["0.3", "0.7", "–", "–"]  # nothing here knows the default

@@ -17,6 +17,7 @@ import pytest
 from report.databases import add_study, opened, recorded, run_trial, url_of
 
 from fxai import defaults
+from fxai.errors import InputError
 from fxai.report.standing import Place, Standing, standings
 from fxai.report.status import print_status
 from fxai.report.terminal import make_console
@@ -366,3 +367,21 @@ def test_utc_now_is_what_trials_are_stored_in(database: Path) -> None:
         [trial] = reader.load("now", "").trials
     assert trial.start_utc is not None
     assert abs((datetime.now(timezone.utc).replace(tzinfo=None) - trial.start_utc).total_seconds()) < 600
+
+
+def test_before_the_first_run_the_phases_are_listed_and_nothing_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    specs = Path("config/optuna").absolute()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="there is no such study database"):
+        print_status(defaults.STORAGE)  # no specs here either
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/optuna").symlink_to(specs)
+    print_status(defaults.STORAGE)
+    said = capsys.readouterr().out
+    places = [said.index(name) for name in ("fx_ai_foundation", "fx_ai_reward", "fx_ai_finetune")]
+    assert places == sorted(places)
+    assert "not started" in said
+    assert "poe optuna-foundation" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["config"]

@@ -154,3 +154,10 @@ def test_nothing_is_obeyed_by_the_terminal(
     text = summary(study, spec, Path("res\x1b[2Jults"), width=width, paths=[Path("a\x1b[31m[bold]b")])
     assert "\x1b" not in text
     assert "a\\x1b[31m[bold]b" in text
+
+
+def test_no_training_is_offered_for_an_objective_of_the_users_own(finished: optuna.Study, spec: StudySpec) -> None:
+    own = spec.model_copy(update={"objective": "mine:score"})
+    outcome = outcome_of(finished, own.metric_names)
+    commands = [command for command, _ in next_commands(outcome, own, Path("results/fx_ai_quick"))]
+    assert [command.split()[1] for command in commands] == ["optuna-dashboard"]

@@ -62,7 +62,7 @@ def _commands(told: Told) -> list[str]:
     storage = "" if spec.storage == defaults.STORAGE else f" --storage {shlex.quote(without_password(spec.storage))}"
     results = "" if folder.parent == Path(defaults.RESULTS) else f" --results-dir {shlex.quote(str(folder.parent))}"
     lines = [f"poe optuna-best {shlex.quote(spec.study_name)}{storage}{results}"]
-    if told.outcome.best is not None:
+    if told.outcome.best is not None and spec.of_ppo:
         config, out = best_config_path(spec, folder), folder / "best"
         seeds = told.outcome.best.params.get("training.n_seeds", spec.base.training.n_seeds)
         weights = out / ("weights.safetensors" if seeds == 1 else "weights_0.safetensors")

@@ -225,7 +225,7 @@ def _open_postgresql(url: str, parsed: URL, create: bool, check: bool, patience_
         raise InputError(
             "PostgreSQL needs the package psycopg", where="storage", hint="pip install 'fxai[postgres]'"
         ) from error
-    text = sqlite.for_optuna(parsed.set(password=None, query={}))
+    bare = URL.create(parsed.drivername, parsed.username, None, parsed.host, parsed.port, parsed.database)
     with _optunas_faults(url), contextlib.ExitStack() as unless_opened, contextlib.ExitStack() as stack:
         unless_opened.callback(connector.close)
         ready = not check or _has_tables(url, connector)
@@ -234,7 +234,7 @@ def _open_postgresql(url: str, parsed: URL, create: bool, check: bool, patience_
                 raise _no_studies(url)
             stack.enter_context(_alone(connector))
         storage = PatientStorage(
-            text,
+            sqlite.for_optuna(bare),
             engine_kwargs={"creator": connector, **_POOL},
             skip_compatibility_check=not check,
             skip_table_creation=ready,

@@ -182,9 +182,9 @@ def was_away(storage: RDBStorage, connection: sqlalchemy.Connection, within_s: f
 
 
 def hurry(storage: RDBStorage, patience_s: float) -> None:
-    """From now on wait no longer than this for a server that is away."""
+    """Wait no longer than this, from now on, for a server that is away; any thread may call it."""
     if isinstance(storage, PatientStorage):
-        storage.connector.patience_s = patience_s
+        storage.connector.hurry(patience_s)
 
 
 def _parse(url: str) -> URL:

@@ -23,6 +23,7 @@ from fxai.study import budget
 from fxai.study.owner import Owner
 from fxai.study.process import EXIT_GRACE_S, STOP_GRACE_S, main
 from fxai.study.signals import STOP_SIGNALS, interrupt_blocked, signal_pipe
+from fxai.study.storage import hurry
 from fxai.study.worker import INTERRUPTED, WorkerSetup
 
 TICK_S = 1.0
@@ -245,6 +246,7 @@ class Supervisor:
                     self._kill_all()
                 else:
                     self.signal = number
+                    hurry(self.storage, KILL_AFTER_S)
                 waker.send("stop")
 
     def _kill_all(self) -> None:

@@ -164,9 +164,12 @@ PROVOKED: dict[str, Callable[[], Any]] = {
     "W&B is off, there are no credentials": of_parabola,
     "needs credentials for Weights & Biases, and there are none": lambda: of_parabola("--set", "wandb.mode=online"),
     "there is no address to send to": of_a_message_without_address,
+    "holds a password, and other users can read this file": lambda: lint(storage="postgresql://ann:pw@host/db"),
 }
 NOT_PROVOKED = {  # tests elsewhere do: each needs another user, a second program, or a training
     "another program has held the database for",
+    "a network file system: SQLite's write-ahead log",
+    "the study database does not answer",
     "cannot be written",
     "too few trades (evaluation.min_trades)",
     "interrupted: the same command goes on where it stopped",

@@ -73,6 +73,7 @@ class Connector:
         _, options = url.get_dialect()().create_connect_args(url)
         self._options: dict[str, Any] = {**_KEEP_ALIVE, **options}
         self._lock = threading.Lock()
+        self._give_up_at = math.inf
         self._away_since: float | None = None
         self._back_at = -math.inf
         self._made: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -90,7 +91,8 @@ class Connector:
             except self._error as error:
                 if not passes(str(error)):
                     raise
-                left_s = self._note_away(in_short(str(error))) + self.patience_s - time.monotonic()
+                until = self._note_away(in_short(str(error))) + self.patience_s
+                left_s = min(until, self._give_up_at) - time.monotonic()
                 if left_s <= 0.0:
                     raise
                 time.sleep(min(left_s, wait_s * random.uniform(0.5, 1.0)))  # not all workers at once
@@ -99,6 +101,10 @@ class Connector:
                 self._note_back()
                 self._made.add(connection)
                 return connection
+
+    def hurry(self, patience_s: float) -> None:
+        """Whoever waits, now or later, gives up after so many seconds from now."""
+        self._give_up_at = time.monotonic() + patience_s
 
     def close(self) -> None:
         """Close every connection that it made and somebody still has."""

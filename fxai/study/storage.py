@@ -179,9 +179,9 @@ def was_away(storage: RDBStorage, connection: sqlalchemy.Connection, within_s: f
 
 
 def hurry(storage: RDBStorage, patience_s: float) -> None:
-    """From now on wait no longer than this for a server that is away."""
+    """Wait no longer than this, from now on, for a server that is away; any thread may call it."""
     if isinstance(storage, PatientStorage):
-        storage.connector.patience_s = patience_s
+        storage.connector.hurry(patience_s)
 
 
 def _parse(url: str) -> URL:
@@ -222,7 +222,7 @@ def _open_postgresql(url: str, parsed: URL, create: bool, check: bool, patience_
         raise InputError(
             "PostgreSQL needs the package psycopg", where="storage", hint="pip install 'fxai[postgres]'"
         ) from error
-    text = sqlite.for_optuna(parsed.set(password=None, query={}))
+    bare = URL.create(parsed.drivername, parsed.username, None, parsed.host, parsed.port, parsed.database)
     with _optunas_faults(url), contextlib.ExitStack() as unless_opened, contextlib.ExitStack() as stack:
         unless_opened.callback(connector.close)
         ready = not check or _has_tables(url, connector)
@@ -231,7 +231,7 @@ def _open_postgresql(url: str, parsed: URL, create: bool, check: bool, patience_
                 raise _no_studies(url)
             stack.enter_context(_alone(connector))
         storage = PatientStorage(
-            text,
+            sqlite.for_optuna(bare),
             engine_kwargs={"creator": connector, **_POOL},
             skip_compatibility_check=not check,
             skip_table_creation=ready,

@@ -23,6 +23,7 @@ from fxai.study.owner import Owner
 from fxai.study.process import EXIT_GRACE_S, STOP_GRACE_S
 from fxai.study.signals import STOP_SIGNALS, signal_pipe
 from fxai.study.slots import Slot
+from fxai.study.storage import hurry
 from fxai.study.trial_files import drop_checkpoints, trial_folder
 from fxai.study.worker import INTERRUPTED, WorkerSetup
 
@@ -287,6 +288,7 @@ class Supervisor:
                     self._kill_all()
                 else:
                     self.signal = number
+                    hurry(self.storage, KILL_AFTER_S)
                 waker.send("stop")
 
     def _kill_all(self) -> None:

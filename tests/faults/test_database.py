@@ -79,6 +79,25 @@ def test_f18_a_trial_survives_twenty_seconds_without_its_database(
     assert "Traceback" not in log
 
 
+def test_f18_a_run_that_is_stopped_while_its_database_is_away_ends_and_a_resume_is_exact(
+    tmp_path: Path, postgresql_server: Server, postgresql_url: str
+) -> None:
+    study = start(tmp_path, "until_told:objective", storage=postgresql_url, n_trials=2)
+    study.wait_for_go()
+    postgresql_server.stop()
+    study.interrupt()
+    code, output = study.finish()
+    assert code == 3, output
+    assert "the study database failed: Connection refused" in output
+    assert "Traceback" not in output
+    postgresql_server.start()
+    assert [trial.state for trial in trials_of(postgresql_url)] == [TrialState.RUNNING]
+    code, output = run(tmp_path, "quadratic", storage=postgresql_url, n_trials=2)
+    assert code == 0, output
+    # its worker is known to be dead, so nothing waits for the grace period
+    assert [trial.state.name for trial in trials_of(postgresql_url)] == ["FAIL", "COMPLETE", "COMPLETE"]
+
+
 def at_once(folder: Path, what: str, n_processes: int) -> list[Any]:
     """What each of several processes found that began in the same moment."""
     command = [sys.executable, str(Path(__file__).parent / "many.py"), what, str(folder / "spec.yaml")]

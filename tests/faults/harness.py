@@ -26,6 +26,10 @@ LONGEST_S = 60
 """Ends a test that hangs; no test waits for it."""
 
 
+STARTED: list[subprocess.Popen[str]] = []
+"""Of this test; a test that fails leaves none behind (conftest.py)."""
+
+
 @dataclass
 class Go:
     """What an objective said: it runs, in this process, for this trial."""
@@ -59,6 +63,7 @@ class Orchestrator:
             cwd=self.folder,
             env={**os.environ, "FXAI_TEST_GO": str(self.pipe), **self.environment},
         )
+        STARTED.append(self.process)
 
     def wait_for_go(self) -> Go:
         """Until an objective has said GO."""

@@ -24,7 +24,7 @@ from fxai.study import budget, outage
 from fxai.study.fingerprint import open_study
 from fxai.study.heart import Heart
 from fxai.study.owner import Owner
-from fxai.study.postgresql import hint_for, in_short, passes
+from fxai.study.postgresql import hint_for, in_short, lost, passes
 from fxai.study.storage import hurry, open_storage, opened, storage_errors
 from fxai.study.worker_storage import WorkerStorage
 
@@ -140,6 +140,16 @@ def test_optunas_own_calls_go_on_over_a_broken_connection(
     study.set_user_attr("note", {"a": 1})
     assert done == ["cut"]
     assert study.user_attrs["note"] == {"a": 1}
+
+
+@both
+def test_a_queued_trial_waits_once(
+    storage: RDBStorage, study: optuna.Study, committed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = cut(storage, committed=committed, monkeypatch=monkeypatch)
+    study.enqueue_trial({"training.learning_rate": 0.001}, user_attrs={"why": "a hunch"})
+    assert done == ["cut"]
+    assert [trial.user_attrs for trial in study.get_trials()] == [{"default": True}, {"why": "a hunch"}]
 
 
 def test_a_connection_that_died_in_the_pool_is_replaced(
@@ -299,6 +309,23 @@ def test_what_no_waiting_changes_is_said_at_once(
 )
 def test_what_is_waited_for(reason: str, waits: bool) -> None:
     assert passes(reason) is waits
+
+
+@pytest.mark.parametrize(
+    ("reason", "ended"),
+    [
+        ("consuming input failed: server closed the connection unexpectedly", True),
+        ("the connection is closed", True),
+        # this one there never was: whoever made it has waited for it already
+        (
+            'connection failed: connection to server at "h", port 1 failed: server closed the connection unexpectedly',
+            False,
+        ),
+        ('relation "trials" does not exist', False),
+    ],
+)
+def test_what_is_done_again(reason: str, ended: bool) -> None:
+    assert lost(reason) is ended
 
 
 def test_a_reason_is_one_short_line_with_a_remedy() -> None:

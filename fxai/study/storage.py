@@ -46,7 +46,8 @@ def open_storage(
             an error and nothing is created.
         check: verify file and schema; workers skip this, their parent has done it.
         readonly: take no write lock, so that looking at a study never waits for its workers.
-        patience_s: how long to wait for a PostgreSQL server that is away; None for outage.START_S.
+        patience_s: how long to wait for a PostgreSQL server that is away; None for outage.START_S. Once it is open,
+            who writes waits for outage.OUTAGE_S at least.
 
     Raises:
         InputError: not a database that FxAI works with, or it does not exist.
@@ -56,7 +57,10 @@ def open_storage(
     parsed = _parse(url)
     with storage_errors(url):
         if parsed.get_backend_name() != "sqlite":
-            return _open_postgresql(url, parsed, create, check, outage.START_S if patience_s is None else patience_s)
+            first_s = outage.START_S if patience_s is None else patience_s
+            database = _open_postgresql(url, parsed, create, check, first_s)
+            database.connector.patience_s = first_s if readonly else max(first_s, outage.OUTAGE_S)
+            return database
         path = sqlite.path_of(url, parsed)
         if check:
             sqlite.check(path, create)
@@ -240,7 +244,6 @@ def _open_postgresql(url: str, parsed: URL, create: bool, check: bool, patience_
             return storage
 
     storage = outage.whole(once)
-    connector.patience_s = max(patience_s, outage.OUTAGE_S)
     storage.connector = connector
     return storage
 

@@ -196,6 +196,13 @@ def test_a_server_that_stays_away_is_given_up_with_what_to_do(
     assert caught.value.exit_code == 3
 
 
+def test_who_runs_trials_waits_longer_than_who_looks(postgresql_url: str, storage: RDBStorage) -> None:
+    assert storage.connector.patience_s == outage.OUTAGE_S  # type: ignore[attr-defined]
+    with opened(postgresql_url, readonly=True) as looks, opened(postgresql_url, readonly=True, patience_s=0.0) as never:
+        assert looks.connector.patience_s == outage.START_S  # type: ignore[attr-defined]
+        assert never.connector.patience_s == 0.0  # type: ignore[attr-defined]
+
+
 def set_beat_back(storage: RDBStorage, trial_id: int, seconds: int) -> None:
     with storage.engine.begin() as connection:
         connection.execute(

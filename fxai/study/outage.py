@@ -19,11 +19,14 @@ from typing import Any, TypeVar
 
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
+from optuna.storages._rdb import models
+from optuna.storages._rdb.storage import _create_scoped_session
+from optuna.trial import FrozenTrial
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, PendingRollbackError, SQLAlchemyError
 
 from fxai.secrets import redact
-from fxai.study.postgresql import in_short, passes
+from fxai.study.postgresql import in_short, lost, passes
 
 START_S = 60.0
 """How long a program that starts waits for a server that is away."""
@@ -173,10 +176,13 @@ def whole(work: Callable[[bool], T]) -> T:
 def broke_off(error: BaseException) -> bool:
     """Whether a transaction failed because its connection, or another transaction, cut it off."""
     cause = _cause(error)
+    if isinstance(cause, PendingRollbackError):  # Optuna has gone on after the first error
+        return True
     if not isinstance(cause, DBAPIError):
         return False
     state = getattr(cause.orig, "sqlstate", None) or ""
-    return cause.connection_invalidated or state.startswith(_BROKE_OFF)
+    # while a new connection is prepared, SQLAlchemy does not say that it is invalid
+    return cause.connection_invalidated or state.startswith(_BROKE_OFF) or (not state and lost(str(cause.orig)))
 
 
 def _cause(error: BaseException) -> BaseException:
@@ -184,13 +190,22 @@ def _cause(error: BaseException) -> BaseException:
 
 
 class PatientStorage(RDBStorage):
-    """Optuna's storage on a server that may go away: its transactions that may be done twice are.
-
-    Not among them is the creation of a trial. `budget.claim` makes those of a running study; at the start of one a
-    trial too few is created by the next start.
-    """
+    """Optuna's storage on a server that may go away: its transactions are done again."""
 
     connector: Connector
+
+    def _create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> FrozenTrial:
+        """As Optuna does it; a waiting trial that was created unheard is not created again."""
+        return self.get_trial(whole(lambda again: self._created(study_id, template_trial, again)))
+
+    def _created(self, study_id: int, template: FrozenTrial | None, again: bool) -> int:
+        if again and template is not None:
+            for trial in self._get_trials(study_id, (template.state,), set(), -1):
+                if (trial.system_attrs, trial.user_attrs) == (template.system_attrs, template.user_attrs):
+                    return int(trial._trial_id)
+        with _create_scoped_session(self.scoped_session) as session:
+            models.StudyModel.find_or_raise_by_id(study_id, session, for_update=True)
+            return int(self._get_prepared_new_trial(study_id, template, session).trial_id)
 
 
 _DONE_AGAIN = (

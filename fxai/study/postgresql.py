@@ -24,6 +24,20 @@ _FOR_A_WHILE = (
 _FOR_GOOD = ("Name or service not known", "No address associated", "no password supplied", "certificate", "SSL")
 """What libpq says, before a server could, that no waiting changes."""
 
+_LOST = (
+    "server closed the connection",
+    "consuming input failed",
+    "the connection is closed",
+    "the connection is lost",
+    "could not receive data",
+    "could not send data",
+    "connection has been closed",
+    "SYSCALL error",
+    "Connection reset",
+    "Broken pipe",
+)
+"""What the driver says when a connection ends that there was."""
+
 _TRY = re.compile(r"^.*?connection to server (?:at|on socket) .*? failed: ", re.DOTALL)
 
 _HINTS = (
@@ -60,6 +74,11 @@ def passes(reason: str) -> bool:
     if answers:  # the server is there
         return all(any(words in line for words in _FOR_A_WHILE) for line in answers)
     return not any(words in reason for words in _FOR_GOOD)
+
+
+def lost(reason: str) -> bool:
+    """Whether a connection that there was has ended, by what the driver says."""
+    return not reason.startswith(("connection failed", "connection is bad")) and any(words in reason for words in _LOST)
 
 
 def in_short(reason: str) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 from collections.abc import Iterator
 
 import optuna
@@ -49,7 +48,8 @@ def open_storage(
             an error and nothing is created.
         check: verify file and schema; workers skip this, their parent has done it.
         readonly: take no write lock, so that looking at a study never waits for its workers.
-        patience_s: how long to wait for a PostgreSQL server that is away; None for outage.START_S.
+        patience_s: how long to wait for a PostgreSQL server that is away; None for outage.START_S. Once it is open,
+            who writes waits for outage.OUTAGE_S at least.
 
     Raises:
         InputError: not a database that FxAI works with, or it does not exist.
@@ -59,7 +59,10 @@ def open_storage(
     parsed = _parse(url)
     with storage_errors(url):
         if parsed.get_backend_name() != "sqlite":
-            return _open_postgresql(url, parsed, create, check, outage.START_S if patience_s is None else patience_s)
+            first_s = outage.START_S if patience_s is None else patience_s
+            database = _open_postgresql(url, parsed, create, check, first_s)
+            database.connector.patience_s = first_s if readonly else max(first_s, outage.OUTAGE_S)
+            return database
         path = sqlite.path_of(url, parsed)
         if check:
             sqlite.check(path, create)
@@ -134,10 +137,6 @@ def storage_errors(url: str) -> Iterator[None]:
         yield
     except DATABASE_ERRORS as error:
         raise _named(error, url) from error
-    except Exception as error:
-        if _of_psycopg(error):  # of a connection without SQLAlchemy
-            raise _named(error, url) from error
-        raise
 
 
 @contextlib.contextmanager
@@ -223,23 +222,35 @@ def _open_postgresql(url: str, parsed: URL, create: bool, check: bool, patience_
             "PostgreSQL needs the package psycopg", where="storage", hint="pip install 'fxai[postgres]'"
         ) from error
     bare = URL.create(parsed.drivername, parsed.username, None, parsed.host, parsed.port, parsed.database)
-    with _optunas_faults(url), contextlib.ExitStack() as unless_opened, contextlib.ExitStack() as stack:
-        unless_opened.callback(connector.close)
-        ready = not check or _has_tables(url, connector)
-        if not ready:
-            if not create:
-                raise _no_studies(url)
-            stack.enter_context(_alone(connector))
-        storage = PatientStorage(
-            sqlite.for_optuna(bare),
-            engine_kwargs={"creator": connector, **_POOL},
-            skip_compatibility_check=not check,
-            skip_table_creation=ready,
-        )
-        unless_opened.pop_all()
-    connector.patience_s = max(patience_s, outage.OUTAGE_S)
+
+    def once(_again: bool) -> PatientStorage:
+        with _optunas_faults(url), contextlib.ExitStack() as unless_opened, contextlib.ExitStack() as stack:
+            unless_opened.callback(connector.close)
+            ready = not check or _has_tables(url, connector)
+            if not ready:
+                if not create:
+                    raise _no_studies(url)
+                stack.enter_context(_alone(connector))
+            storage = PatientStorage(
+                sqlite.for_optuna(bare),
+                engine_kwargs={"creator": connector, **_POOL},
+                skip_compatibility_check=not check,
+                skip_table_creation=ready,
+            )
+            unless_opened.pop_all()
+            return storage
+
+    storage = outage.whole(once)
     storage.connector = connector
     return storage
+
+
+def _single(connector: Connector) -> sqlalchemy.Connection:
+    """A connection of no pool, each statement a transaction."""
+    engine = sqlalchemy.create_engine(
+        "postgresql+psycopg://", creator=connector, poolclass=sqlalchemy.NullPool, isolation_level="AUTOCOMMIT"
+    )
+    return engine.connect()
 
 
 def _has_tables(url: str, connector: Connector) -> bool:
@@ -248,12 +259,10 @@ def _has_tables(url: str, connector: Connector) -> bool:
     Raises:
         StorageError: those of another program are.
     """
-    with contextlib.closing(connector()) as connection, connection.cursor() as cursor:
-        studies, versions = (
-            cursor.execute(f"SELECT to_regclass('{name}') IS NOT NULL").fetchone()[0]
-            for name in ("studies", "alembic_version")
-        )
-        marked = versions and cursor.execute("SELECT count(*) FROM alembic_version").fetchone()[0] > 0
+    with _single(connector) as connection:
+        there = "SELECT to_regclass('studies') IS NOT NULL, to_regclass('alembic_version') IS NOT NULL"
+        studies, versions = connection.exec_driver_sql(there).one()
+        marked = versions and bool(connection.exec_driver_sql("SELECT count(*) FROM alembic_version").scalar())
     if marked and not studies:
         raise _no_studies(url)
     return bool(marked)
@@ -268,10 +277,16 @@ def _no_studies(url: str) -> StorageError:
 @contextlib.contextmanager
 def _alone(connector: Connector) -> Iterator[None]:
     """A lock that the server drops with its holder's connection."""
-    with contextlib.closing(connector()) as connection:
-        connection.autocommit = True
-        connection.execute(f"SET lock_timeout = '{sqlite.BUSY_TIMEOUT_S:.0f}s'")
-        connection.execute(f"SELECT pg_advisory_lock({_CREATING})")
+
+    def lock(_again: bool) -> sqlalchemy.Connection:
+        with contextlib.ExitStack() as unless_held:
+            connection = unless_held.enter_context(_single(connector))
+            connection.exec_driver_sql(f"SET lock_timeout = '{sqlite.BUSY_TIMEOUT_S:.0f}s'")
+            connection.exec_driver_sql(f"SELECT pg_advisory_lock({_CREATING})")
+            unless_held.pop_all()
+            return connection
+
+    with outage.whole(lock):
         yield
 
 
@@ -285,11 +300,6 @@ def _optunas_faults(url: str) -> Iterator[None]:
             where=redact_url(url),
             hint=f"optuna storage upgrade --storage {for_optuna(url)}   (keep a copy of the database)",
         ) from error
-
-
-def _of_psycopg(error: Exception) -> bool:
-    psycopg = sys.modules.get("psycopg")
-    return psycopg is not None and isinstance(error, psycopg.Error)
 
 
 def _named(error: Exception, url: str) -> FxaiError:

@@ -98,6 +98,24 @@ def test_f18_a_run_that_is_stopped_while_its_database_is_away_ends_and_a_resume_
     assert [trial.state.name for trial in trials_of(postgresql_url)] == ["FAIL", "COMPLETE", "COMPLETE"]
 
 
+def test_f18_connections_cut_again_and_again_cost_no_trial_and_double_none(
+    tmp_path: Path, postgresql_server: Server, postgresql_url: str
+) -> None:
+    study = start(tmp_path, "slow", "--n-jobs", "2", storage=postgresql_url, n_trials=60)
+    name = postgresql_url.rpartition("/")[2]
+    cut = f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '{name}'"
+    ended, n_cut = os.pidfd_open(study.process.pid), 0
+    while not select.select([ended], [], [], 0.5)[0]:
+        n_cut += postgresql_server.execute(cut)[0][0]
+    os.close(ended)
+    code, output = study.finish()
+    assert code == 0, output
+    trials = trials_of(postgresql_url)
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 60
+    assert all(trial.intermediate_values == {1: 0.0} for trial in trials)
+    assert n_cut > 3  # or nothing was tried
+
+
 def at_once(folder: Path, what: str, n_processes: int) -> list[Any]:
     """What each of several processes found that began in the same moment."""
     command = [sys.executable, str(Path(__file__).parent / "many.py"), what, str(folder / "spec.yaml")]

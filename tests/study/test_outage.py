@@ -24,7 +24,7 @@ from fxai.study import budget, outage
 from fxai.study.fingerprint import open_study
 from fxai.study.heart import Heart
 from fxai.study.owner import Owner
-from fxai.study.postgresql import hint_for, in_short, passes
+from fxai.study.postgresql import hint_for, in_short, lost, passes
 from fxai.study.storage import hurry, open_storage, opened, storage_errors
 from fxai.study.worker_storage import WorkerStorage
 
@@ -142,6 +142,16 @@ def test_optunas_own_calls_go_on_over_a_broken_connection(
     assert study.user_attrs["note"] == {"a": 1}
 
 
+@both
+def test_a_queued_trial_waits_once(
+    storage: RDBStorage, study: optuna.Study, committed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = cut(storage, committed=committed, monkeypatch=monkeypatch)
+    study.enqueue_trial({"training.learning_rate": 0.001}, user_attrs={"why": "a hunch"})
+    assert done == ["cut"]
+    assert [trial.user_attrs for trial in study.get_trials()] == [{"default": True}, {"why": "a hunch"}]
+
+
 def test_a_connection_that_died_in_the_pool_is_replaced(
     postgresql_server: Server, storage: RDBStorage, study: optuna.Study
 ) -> None:
@@ -184,6 +194,13 @@ def test_a_server_that_stays_away_is_given_up_with_what_to_do(
     with pytest.raises(StorageError, match="failed: Connection refused\n") as caught, storage_errors(storage.url):
         budget.tally(storage, study._study_id)
     assert caught.value.exit_code == 3
+
+
+def test_who_runs_trials_waits_longer_than_who_looks(postgresql_url: str, storage: RDBStorage) -> None:
+    assert storage.connector.patience_s == outage.OUTAGE_S  # type: ignore[attr-defined]
+    with opened(postgresql_url, readonly=True) as looks, opened(postgresql_url, readonly=True, patience_s=0.0) as never:
+        assert looks.connector.patience_s == outage.START_S  # type: ignore[attr-defined]
+        assert never.connector.patience_s == 0.0  # type: ignore[attr-defined]
 
 
 def set_beat_back(storage: RDBStorage, trial_id: int, seconds: int) -> None:
@@ -299,6 +316,23 @@ def test_what_no_waiting_changes_is_said_at_once(
 )
 def test_what_is_waited_for(reason: str, waits: bool) -> None:
     assert passes(reason) is waits
+
+
+@pytest.mark.parametrize(
+    ("reason", "ended"),
+    [
+        ("consuming input failed: server closed the connection unexpectedly", True),
+        ("the connection is closed", True),
+        # this one there never was: whoever made it has waited for it already
+        (
+            'connection failed: connection to server at "h", port 1 failed: server closed the connection unexpectedly',
+            False,
+        ),
+        ('relation "trials" does not exist', False),
+    ],
+)
+def test_what_is_done_again(reason: str, ended: bool) -> None:
+    assert lost(reason) is ended
 
 
 def test_a_reason_is_one_short_line_with_a_remedy() -> None:

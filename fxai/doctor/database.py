@@ -12,7 +12,7 @@ from fxai.doctor.place import Place
 from fxai.doctor.snapshot import Snapshot, sqlite_file
 from fxai.errors import FxaiError
 from fxai.secrets import redact_url
-from fxai.study.file_system import NETWORK, file_system_of
+from fxai.study.mounts import network_file_system
 from fxai.study.reader import NotOfStudies
 
 LOG_BYTES = 100_000_000
@@ -53,8 +53,8 @@ def _reach(url: str) -> str:
 
 
 def _on_network(file: Path) -> Iterator[Finding]:
-    kind = file_system_of(file)
-    if kind in NETWORK:
+    kind = network_file_system(Path(file))
+    if kind is not None:
         text = f"{file} lies on a network file system ({kind}), where SQLite's locks do not hold"
         yield wrong("database", text, ELSEWHERE, file_system=kind)
 

@@ -9,6 +9,7 @@ from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
 from sqlalchemy import bindparam, select
 
+from fxai.study.outage import whole
 from fxai.study.owner import Owner
 from fxai.study.storage import writing
 
@@ -33,11 +34,15 @@ def clear_dead_mark(storage: RDBStorage, study_id: int) -> Owner | None:
     Returns:
         The dead process, or None where there was nothing to do.
     """
-    with writing(storage) as connection:
-        seen = connection.execute(_SEEN, {"of_study": study_id}).scalar_one_or_none()
-        told = None if seen is None else json.loads(seen)
-        holder = Owner.from_dict(told) if isinstance(told, dict) else None
-        if holder is None or not holder.is_known_dead():
-            return None
-        changed = connection.execute(_CLEAR, {"of_study": study_id, "seen": seen})
-        return holder if changed.rowcount else None
+
+    def clear(_again: bool) -> Owner | None:
+        with writing(storage) as connection:
+            seen = connection.execute(_SEEN, {"of_study": study_id}).scalar_one_or_none()
+            told = None if seen is None else json.loads(seen)
+            holder = Owner.from_dict(told) if isinstance(told, dict) else None
+            if holder is None or not holder.is_known_dead():
+                return None
+            changed = connection.execute(_CLEAR, {"of_study": study_id, "seen": seen})
+            return holder if changed.rowcount else None
+
+    return whole(clear)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import urllib.error
 import urllib.request
-import uuid
 
 import optuna
 import pytest
@@ -154,18 +152,10 @@ def test_the_database_of_a_read_only_dashboard_refuses_by_itself(url):
     refuses_to_write(open_storage(url, create=False, readonly=True), "attempt to write a readonly database")
 
 
-def test_postgresql_refuses_too():
-    psycopg = pytest.importorskip("psycopg")
-    server = os.environ.get("FXAI_TEST_POSTGRESQL")
-    if not server:
-        pytest.skip("FXAI_TEST_POSTGRESQL names no server")
-    name = f"fxai_test_{uuid.uuid4().hex}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-        storage = open_storage(f"{server.rpartition('/')[0]}/{name}", create=True)
-        optuna.create_study(storage=storage, study_name="known")
-        refuses_to_write(storage, "in a read-only transaction")
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+def test_postgresql_refuses_too(postgresql_url):
+    storage = open_storage(postgresql_url, create=True)
+    optuna.create_study(storage=storage, study_name="known")
+    refuses_to_write(storage, "in a read-only transaction")
 
 
 def refuses_to_write(storage: RDBStorage, words: str) -> None:

@@ -14,7 +14,6 @@ from fxai.doctor import database
 from fxai.doctor.finding import Finding
 from fxai.doctor.place import Place, find_place
 from fxai.doctor.snapshot import take
-from fxai.study import file_system
 from fxai.study.fingerprint import open_study
 from fxai.study.storage import open_storage, opened
 
@@ -144,12 +143,12 @@ def test_a_log_that_only_grows_is_a_note(file: Path, monkeypatch) -> None:
 
 
 def test_a_network_file_system_is_wrong(file: Path, monkeypatch, tmp_path: Path) -> None:
-    mounts = tmp_path / "mountinfo"
-    mounts.write_text(
+    table = tmp_path / "mountinfo"
+    table.write_text(
         "22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw\n"
         f"90 22 0:50 / {tmp_path} rw,relatime - nfs4 server:/export rw\n"
     )
-    monkeypatch.setattr(file_system, "MOUNTS", mounts)
+    monkeypatch.setattr(mounts, "MOUNTS", table)
     told = found(at(f"sqlite:///{file}"))
     assert [one.verdict for one in told] == ["wrong", "ok"]
     assert "nfs4" in told[0].text

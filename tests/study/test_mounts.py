@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
-from fxai.study import file_system
-from fxai.study.file_system import file_system_of, is_network
+from fxai.study import mounts
+from fxai.study.mounts import file_system, network_file_system
 
 LINES = r"""22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
 30 22 0:40 / /data rw,relatime shared:2 master:1 - nfs4 server:/export rw,vers=4.2
@@ -32,24 +33,24 @@ LINES = r"""22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
 )
 def test_the_innermost_and_last_mount_counts(path, kind, network, tmp_path, monkeypatch) -> None:
     (tmp_path / "mountinfo").write_text(LINES)
-    monkeypatch.setattr(file_system, "MOUNTS", tmp_path / "mountinfo")
-    assert file_system_of(path) == kind
-    assert is_network(path) is network
+    monkeypatch.setattr(mounts, "MOUNTS", tmp_path / "mountinfo")
+    assert file_system(Path(path)) == kind
+    assert network_file_system(Path(path)) == (kind if network else None)
 
 
 def test_a_link_is_followed(tmp_path, monkeypatch) -> None:
     (tmp_path / "mountinfo").write_text(LINES)
-    monkeypatch.setattr(file_system, "MOUNTS", tmp_path / "mountinfo")
+    monkeypatch.setattr(mounts, "MOUNTS", tmp_path / "mountinfo")
     (tmp_path / "link").symlink_to("/data")
-    assert file_system_of(tmp_path / "link" / "study.db") == "nfs4"
+    assert file_system(tmp_path / "link" / "study.db") == "nfs4"
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/mountinfo"), reason="no /proc")
 def test_this_machine_tells() -> None:
-    assert file_system_of("/proc/self") == "proc"
+    assert file_system(Path("/proc/self")) == "proc"
 
 
 def test_a_system_that_does_not_tell(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(file_system, "MOUNTS", tmp_path / "missing")
-    assert file_system_of("/") == ""
-    assert not is_network("/")
+    monkeypatch.setattr(mounts, "MOUNTS", tmp_path / "missing")
+    assert file_system(Path("/")) == ""
+    assert network_file_system(Path("/")) is None

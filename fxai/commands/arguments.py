@@ -205,6 +205,7 @@ def _which_options(parser: Parser, *, named: bool = True) -> None:
     add("--new-study", action="store_true", help="run under the next free name: NAME-2, NAME-3, ...")
     add("--without-transfer", action="store_true", help="run a phase without what it should inherit")
     add("--join", action="store_true", help="more workers for a study that runs in another terminal or on another host")
+    add("--wait", metavar="SECONDS", type=_seconds, help="with --join: wait that long for the study to begin")
 
 
 def _override_options(parser: Parser, *, n_jobs: bool = True) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 
 from fxai.commands.audience import Audience
 from fxai.commands.crews import crew_of
@@ -13,14 +14,21 @@ from fxai.errors import InputError
 from fxai.report.talk import say
 from fxai.report.text import done_of
 from fxai.study.launch import RunOutcome, join_study
+from fxai.study.reader import NotOfStudies
 from fxai.study.recorded import recorded_spec
 from fxai.study.spec import SpecFile, StudySpec
 from fxai.study.storage import load_study, opened
 
+LOOK_EVERY_S = 2.0
+"""How often `--wait` looks whether the study has begun."""
+
 
 def join_command(specs: SpecFile, args: argparse.Namespace) -> int:
     """Run workers until the study has nothing left to start; whoever leads it writes its results."""
-    spec = _led(with_overrides(_one(specs, args), args))
+    spec = with_overrides(_one(specs, args), args)
+    if args.wait is not None:
+        _await(spec, args.wait, quiet=args.quiet)
+    spec = _led(spec)
     market = ready_market(spec, quiet=args.quiet)
     results_dir = args.results_dir or specs.results_dir
     audience = Audience(specs, args)
@@ -46,6 +54,26 @@ def _one(specs: SpecFile, args: argparse.Namespace) -> StudySpec:
         known = ", ".join(spec.study_name for spec in found)
         raise InputError("one study is joined at a time", where="--join", hint=f"name it with --study-name: {known}")
     return found[0]
+
+
+def _await(spec: StudySpec, patience_s: float, *, quiet: bool) -> None:
+    """Return when the study has begun, or after `patience_s`: what is missing then is said as without the wait."""
+    give_up_at = time.monotonic() + patience_s
+    begun = _has_begun(spec)
+    if not begun and not quiet:
+        say(f"note: {spec.study_name} has not begun; waiting for it, {patience_s:g} s at most")
+    while not begun and (left_s := give_up_at - time.monotonic()) > 0:
+        time.sleep(min(LOOK_EVERY_S, left_s))
+        begun = _has_begun(spec)
+
+
+def _has_begun(spec: StudySpec) -> bool:
+    """Whether whoever leads the study has written into the database what it is."""
+    try:
+        with opened(spec.storage, readonly=True) as storage:
+            return "spec" in load_study(storage, spec.study_name).user_attrs
+    except (InputError, NotOfStudies):  # no database, nothing in it, or no such study
+        return False
 
 
 def _led(spec: StudySpec) -> StudySpec:

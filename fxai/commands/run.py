@@ -17,7 +17,7 @@ from fxai.commands.join import join_command
 from fxai.commands.overrides import warn_of_overrides, with_overrides
 from fxai.commands.phases import places, typed_transfer_of
 from fxai.commands.ready import bars_of, data_hash_of, ready_market
-from fxai.errors import FxaiError, StorageError, StudyConflict
+from fxai.errors import FxaiError, InputError, StorageError, StudyConflict
 from fxai.report.talk import say
 from fxai.study.spec import SpecFile, StudySpec, load_specs
 from fxai.study.transfer import check_bars, inherited_by
@@ -35,6 +35,8 @@ def run_command(args: argparse.Namespace) -> int:
         say(f"warning: {warning}")
     if args.join:
         return join_command(specs, args)
+    if args.wait is not None:
+        raise InputError("is of no use without --join", where="--wait")
     audience = Audience(specs, args)
     for plain in chosen(specs, args.study_name):
         spec = with_overrides(plain, args)

@@ -31,6 +31,10 @@ POLL_S = 5.0
 
 KNOCK_S = 10.0
 
+MISSED = 3
+"""Knocks in a row, POLL_S apart, without an answer from the head: it is gone. Ray ends this process without a word to
+anybody a minute after it has lost the head."""
+
 _PASSED_ON = ("PGPASSWORD",)
 """Variables that workers need; handed over as an argument, since Ray shows a runtime environment to everybody."""
 
@@ -66,6 +70,10 @@ class WorkerActor:
             self._parent.send(word)
 
 
+class _HeadGone(Exception):
+    """The head of the cluster does not answer any more."""
+
+
 @dataclass(slots=True)
 class ActorProcess:
     """An actor as the parent sees it. Threads carry words between it and the parent's pipe."""
@@ -73,8 +81,12 @@ class ActorProcess:
     actor: Any
     connection: Connection
     """The actor's end of the parent's pipe."""
+    head: str
+    """HOST:PORT of the cluster's head."""
     how: str = "ended"
     _carrier: threading.Thread = field(init=False)
+    _missed: int = 0
+    """Knocks at the head without an answer."""
 
     def __post_init__(self) -> None:
         """Begin to carry."""
@@ -109,18 +121,39 @@ class ActorProcess:
             self.actor.run.remote()
             said: list[dict[str, Any] | None] = []
             while None not in said:
-                said = ray.get(self.actor.events.remote())
+                said = self._answer(self.actor.events.remote())
                 for event in said:
                     if event is not None:
                         self.connection.send(event)
         except RayError as error:
             self.how = f"was lost with its node or killed ({type(error).__name__})"
+        except _HeadGone:
+            self.how = f"was lost with the head of its cluster, {self.head}"
+            self.connection.close()  # without killing the actor: Ray would wait for the head
         except OSError:
             pass  # the parent has closed its end
         finally:
-            with contextlib.suppress(RayError):
-                ray.kill(self.actor)
-            self.connection.close()
+            if not self.connection.closed:
+                with contextlib.suppress(RayError):
+                    ray.kill(self.actor)
+                self.connection.close()
+
+    def _answer(self, coming: Any) -> list[dict[str, Any] | None]:
+        """What the actor says; it may still wait for a place in the cluster.
+
+        Raises:
+            _HeadGone: there is no cluster any more.
+        """
+        import ray
+        from ray.exceptions import GetTimeoutError
+
+        while True:
+            self._missed = 0 if _answers(self.head) else self._missed + 1
+            if self._missed >= MISSED:
+                raise _HeadGone
+            with contextlib.suppress(GetTimeoutError):
+                said: list[dict[str, Any] | None] = ray.get(coming, timeout=POLL_S)
+                return said
 
     def _carry_words(self) -> None:
         word = ""
@@ -159,7 +192,8 @@ def ray_crew(spec: StudySpec, address: str | None) -> Iterator[tuple[Crew, str |
         if room < 1:
             raise StorageError(f"the Ray cluster has no room for a worker: {why}", where="--launcher ray")
         n = min(spec.n_jobs, room)
-        starter = _Starter(ray.remote(num_cpus=1, num_gpus=share, max_concurrency=3, max_restarts=0)(WorkerActor))
+        actor_class = ray.remote(num_cpus=1, num_gpus=share, max_concurrency=3, max_restarts=0)(WorkerActor)
+        starter = _Starter(actor_class, ray.get_runtime_context().gcs_address)
         fewer = None if n == spec.n_jobs else f"n_jobs is {spec.n_jobs}, and the Ray cluster has room for {n}: {why}"
         yield Crew(slots=tuple(Slot(i) for i in range(n)), start=starter), fewer
     finally:
@@ -171,13 +205,21 @@ class _Starter:
     """Starts one actor after the other."""
 
     actor_class: Any
+    head: str
+    """HOST:PORT of the cluster's head."""
 
     def __call__(self, setup: WorkerSetup) -> Started:
+        if not _answers(self.head):
+            raise StorageError(
+                f"the Ray cluster is gone: nothing answers at {self.head}",
+                where="--launcher ray",
+                hint="start it again and run the same command: it goes on where this one stopped",
+            )
         own = replace(setup, folder=setup.folder.absolute())
         environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         actor = self.actor_class.remote(own, Path.cwd(), environment)
         mine, theirs = multiprocessing.Pipe()
-        return Started(ActorProcess(actor, theirs), mine, None)
+        return Started(ActorProcess(actor, theirs, self.head), mine, None)
 
 
 def _connected(address: str | None) -> Any:
@@ -217,6 +259,14 @@ def _knock(address: str) -> None:
     if not host or not port.isdecimal():
         raise ValueError("an address is HOST:PORT, as `ray start --head` prints it")
     socket.create_connection((host.strip("[]"), int(port)), KNOCK_S).close()
+
+
+def _answers(address: str) -> bool:
+    try:
+        _knock(address)
+    except OSError:
+        return False
+    return True
 
 
 def _room(spec: StudySpec, resources: Mapping[str, float]) -> tuple[int, float, str]:

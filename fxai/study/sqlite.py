@@ -23,6 +23,7 @@ from sqlalchemy.engine import URL
 
 from fxai.errors import InputError, StorageError
 from fxai.study.mounts import network_file_system
+from fxai.study.reader import NotOfStudies
 
 BUSY_TIMEOUT_S = 180.0
 """How long a transaction waits for another one; longer than any lock that a healthy program holds."""
@@ -88,7 +89,7 @@ def check(path: Path, create: bool) -> None:
     if problem != "ok":
         raise damaged(path, f"is damaged: {problem}")
     if "studies" not in tables and (tables or not create):
-        raise StorageError(
+        raise NotOfStudies(
             "is an SQLite database, but not one of studies",
             where=str(path),
             hint="choose another with --storage",

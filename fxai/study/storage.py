@@ -24,7 +24,7 @@ from fxai.study.names import no_such_study
 from fxai.study.outage import DATABASE_ERRORS as DATABASE_ERRORS
 from fxai.study.outage import Connector, PatientStorage
 from fxai.study.postgresql import for_optuna, hint_for, in_short
-from fxai.study.reader import write_a_url
+from fxai.study.reader import NotOfStudies, write_a_url
 
 HEARTBEAT_INTERVAL_S = 10
 GRACE_PERIOD_S = 60
@@ -268,8 +268,8 @@ def _has_tables(url: str, connector: Connector) -> bool:
     return bool(marked)
 
 
-def _no_studies(url: str) -> StorageError:
-    return StorageError(
+def _no_studies(url: str) -> NotOfStudies:
+    return NotOfStudies(
         "is a database, but not one of studies", where=redact_url(url), hint="choose another with --storage"
     )
 

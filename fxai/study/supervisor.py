@@ -108,7 +108,8 @@ class Supervisor:
             ready = wait([wake, *(worker.connection for worker in self._workers)], timeout=self._patience_s())
             if wake in ready:
                 wake.recv()
-                self._log("stopping: running trials go back to the queue; once more kills them")
+                kills = "; once more kills them" if self.signal == signal.SIGINT else ""
+                self._log(f"stopping: running trials go back to the queue{kills}")
                 self._stop_all()
             for worker in list(self._workers):
                 self._listen(worker)
@@ -279,16 +280,22 @@ class Supervisor:
         self.tell({"kind": "log", "text": text})
 
     def _watch(self, signals: int, waker: Connection) -> None:
-        """First signal: wake the loop, which stops the workers. Second: kill, without waiting for the loop."""
+        """First signal: wake the loop, which stops the workers. Ctrl-C after it: kill, without waiting for the loop.
+
+        Any other signal may come twice without meaning more: SLURM sends SIGTERM to every process of a step, and srun
+        passes on its own. Whoever has no more patience sends SIGKILL.
+        """
         with open(signals, "rb", buffering=0) as pipe:
             while number := pipe.read(1)[0]:
                 if number not in (signal.SIGINT, *STOP_SIGNALS):
                     continue
-                if self.signal is not None:
-                    self._kill_all()
-                else:
+                if self.signal is None:
                     self.signal = number
                     hurry(self.storage, KILL_AFTER_S)
+                elif number == signal.SIGINT:
+                    self._kill_all()
+                else:
+                    continue
                 waker.send("stop")
 
     def _kill_all(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import fakes
 
@@ -20,3 +21,11 @@ def objective(request: TrialRequest) -> Iterator[Report]:
             fakes.go(request)
             while not request.stopping():
                 time.sleep(0.02)
+
+
+def slow_to_stop(request: TrialRequest) -> Iterator[Report]:
+    """As `objective`; once asked to stop, trial 0 takes until there is a file `open`."""
+    for report in objective(request):
+        while request.stopping() and not Path("open").exists():
+            time.sleep(0.02)
+        yield report

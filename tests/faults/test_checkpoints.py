@@ -64,3 +64,18 @@ def test_f6_a_preempted_worker_keeps_its_last_update(tmp_path, unbroken):
     code, output = run(tmp_path, "checkpointed:objective", **SMALL_STUDY)
     assert code == 0, output
     same(tmp_path, unbroken, 4)
+
+
+def test_f6_a_second_sigterm_takes_nothing_away(tmp_path):
+    # SLURM sends SIGTERM to every process of a step, and srun passes on its own
+    study = start(tmp_path, "checkpointed:slow_to_stop", **SMALL_STUDY)
+    study.wait_for_go()
+    os.killpg(study.process.pid, signal.SIGTERM)
+    study.wait_for_line("stopping:")
+    os.killpg(study.process.pid, signal.SIGTERM)
+    (tmp_path / "open").touch()
+    code, output = study.finish()
+    assert code == 143, output
+    assert states(tmp_path) == ["REQUEUED", "WAITING"]
+    assert checkpoint_update(tmp_path / "results/fake/trials/0000") == 4
+    assert (tmp_path / "results/fake/fake_results.json").exists()

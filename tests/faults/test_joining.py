@@ -79,6 +79,7 @@ def leader_worker(folder: Path) -> int:
         (("--new-study",), 2, "--new-study is for whoever leads the study"),
         (("--storage", "sqlite:///none.db"), 2, "there is no such study database"),
         (("--set", "env.spread_bp=9.0"), 4, "env.spread_bp"),
+        (("--storage", "sqlite:///none.db", "--wait", "0.1"), 2, "there is no such study database"),
     ],
 )
 def test_what_cannot_be_joined_is_said(options, code, words, tmp_path):
@@ -90,6 +91,35 @@ def test_what_cannot_be_joined_is_said(options, code, words, tmp_path):
     assert got == code, output
     assert words in output
     assert "Traceback" not in output
+
+
+def test_a_worker_that_comes_before_the_study_waits_for_it(tmp_path):
+    fakes.write_spec(tmp_path, n_trials=2)
+    joined = Orchestrator(tmp_path, "fakes:opens_later", ("--join", "--wait", "60"), pipe_name="go-joined")
+    joined.wait_for_line("note: fake has not begun; waiting for it, 60 s at most")
+    leader = Orchestrator(tmp_path, "fakes:opens_later")
+    # of two trials each process has one
+    assert {leader.wait_for_go().trial, joined.wait_for_go().trial} == {0, 1}
+    (tmp_path / "open").touch()
+    assert joined.finish()[0] == 0
+    assert leader.finish()[0] == 0
+    assert states(tmp_path) == ["COMPLETE"] * 2
+
+
+def test_an_empty_postgresql_database_is_waited_for_too(tmp_path, postgresql_url):
+    fakes.write_spec(tmp_path, n_trials=1, storage=postgresql_url)
+    joined = Orchestrator(tmp_path, "fakes:quadratic", ("--join", "--wait", "60"))
+    joined.wait_for_line("note: fake has not begun")
+    assert Orchestrator(tmp_path, "fakes:quadratic").finish()[0] == 0
+    code, output = joined.finish()
+    assert code == 0, output
+
+
+def test_to_wait_is_of_no_use_without_joining(tmp_path):
+    fakes.write_spec(tmp_path)
+    code, output = Orchestrator(tmp_path, "fakes:quadratic", ("--wait", "5")).finish()
+    assert code == 2, output
+    assert "--wait: is of no use without --join" in output
 
 
 def test_a_finished_study_has_nothing_to_join(tmp_path):

@@ -114,3 +114,18 @@ def test_a_cluster_that_is_not_there_is_said(tmp_path: Path, postgresql_url: str
     assert "no Ray cluster answers at 127.0.0.1:1" in output
     assert "ray start --head" in output
     assert "Traceback" not in output
+
+
+def test_a_cluster_that_ends_under_a_study_is_said_and_the_trial_goes_back(
+    tmp_path: Path, nodes: Nodes, postgresql_url: str
+) -> None:
+    spec = fakes.load(tmp_path, n_trials=2, n_jobs=1, storage=postgresql_url)
+    study = Orchestrator(tmp_path, "fakes:waits", ("--launcher", "ray", "--ray-address", nodes.address), NO_STATISTICS)
+    study.wait_for_go()
+    nodes.end()
+    code, output = study.finish()
+    assert code == 3, output  # Ray alone would end the process after a minute, with 1
+    assert f"the Ray cluster is gone: nothing answers at {nodes.address}" in output
+    assert "Traceback" not in output
+    with opened(spec.storage, readonly=True) as storage:
+        assert names_of_states(load_study(storage, spec.study_name).get_trials()) == ["REQUEUED", "WAITING"]

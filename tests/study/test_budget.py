@@ -137,6 +137,14 @@ def test_a_trial_without_a_beat_for_the_grace_period_is_reclaimed(storage, study
     assert "no heartbeat from process 1 on another-host" in taken.reason
 
 
+@pytest.mark.skipif(ME.pid_start is None, reason="this system does not tell which processes are awake")
+def test_a_process_that_is_awake_here_keeps_its_trial_however_long_it_slept(storage, study):
+    # Ctrl-Z and fg, a laptop's lid, a clock that was set: whoever looks first finds beats as old as that
+    trial_id = budget.claim(storage, study._study_id, 1, ME)
+    set_beat_back(storage, trial_id, 8 * 3600)
+    assert budget.reclaim(storage, study._study_id) == []
+
+
 def test_a_trial_that_something_else_started_is_left_alone_until_it_is_old(storage, study):
     study.ask()  # neither owner nor beat
     assert budget.reclaim(storage, study._study_id) == []

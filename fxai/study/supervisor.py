@@ -112,7 +112,7 @@ class Supervisor:
                 self._stop_all()
             for worker in list(self._workers):
                 self._listen(worker)
-                if not self.killed and (worker.eof or not worker.process.is_alive()):
+                if not self.killed and (worker.has_left or not worker.process.is_alive()):
                     self._bury(worker)
             self._look_at_the_clock()
         if self.killed:  # not the trials' fault; HARD_EXIT_S ends this if the database is locked

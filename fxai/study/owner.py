@@ -49,15 +49,15 @@ class Owner:
         here = Owner.current()
         if (self.host, self.pid_namespace) != (here.host, here.pid_namespace):
             return False
-        if self.pid_start is not None:
+        if self.pid_start is not None and _stat_fields(self.pid):
             return _start_ticks(self.pid) != self.pid_start
-        return not _exists(self.pid)
+        return not _exists(self.pid)  # of another user's process /proc may show nothing (hidepid)
 
     def is_known_alive(self) -> bool:
         """True only where this host can be sure; without a start time the id may be another process's by now."""
         here = Owner.current()
         same_host = (self.host, self.pid_namespace) == (here.host, here.pid_namespace)
-        return same_host and self.pid_start is not None and not self.is_known_dead()
+        return same_host and self.pid_start is not None and _start_ticks(self.pid) == self.pid_start
 
     def is_known_awake(self) -> bool:
         """True only where this host can be sure that it lives and nobody has suspended it."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import optuna
 import pytest
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
-from fxai.study import budget
+from fxai.study import budget, owner
 from fxai.study.fingerprint import open_study
 from fxai.study.owner import Owner
 from fxai.study.spec import StudySpec
@@ -120,6 +121,18 @@ def test_trials_of_a_dead_process_are_reclaimed_at_once_and_those_of_a_living_on
     [taken] = budget.reclaim(storage, study._study_id)
     assert (taken.number, taken.requeued_as) == (0, 2)
     assert numbers(study, TrialState.RUNNING) == [1]
+
+
+@pytest.mark.skipif(not Path("/proc/1/stat").exists(), reason="this system has no /proc")
+def test_a_process_that_proc_hides_is_judged_by_its_beats(storage, study, monkeypatch):
+    # hidepid, as on many clusters: another user's process lives, and its folder in /proc cannot be seen
+    trial_id = budget.claim(storage, study._study_id, 1, ME)
+    monkeypatch.setattr(owner, "_stat_fields", lambda pid: [])
+    assert budget.reclaim(storage, study._study_id) == []
+    assert not ME.is_known_alive()
+    set_beat_back(storage, trial_id, GRACE_PERIOD_S + 5)
+    [taken] = budget.reclaim(storage, study._study_id)
+    assert "no heartbeat from" in taken.reason
 
 
 def test_a_process_whose_end_was_seen_is_reclaimed_with_the_reason(storage, study):

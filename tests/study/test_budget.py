@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -130,6 +131,16 @@ def test_a_process_that_proc_hides_is_judged_by_its_beats(storage, study, monkey
     monkeypatch.setattr(owner, "_stat_fields", lambda pid: [])
     assert budget.reclaim(storage, study._study_id) == []
     assert not ME.is_known_alive()
+    set_beat_back(storage, trial_id, GRACE_PERIOD_S + 5)
+    [taken] = budget.reclaim(storage, study._study_id)
+    assert "no heartbeat from" in taken.reason
+
+
+@pytest.mark.skipif(ME.boot is None, reason="this system tells no boots apart")
+def test_a_process_of_another_machine_of_the_same_name_is_judged_by_its_beats(storage, study):
+    # two machines called "fedora": nearly every process of the one has an id that the other does not have
+    trial_id = budget.claim(storage, study._study_id, 1, replace(GONE, boot="another"))
+    assert budget.reclaim(storage, study._study_id) == []
     set_beat_back(storage, trial_id, GRACE_PERIOD_S + 5)
     [taken] = budget.reclaim(storage, study._study_id)
     assert "no heartbeat from" in taken.reason

@@ -103,6 +103,18 @@ def ensure_writable_dir(path: Path, *, allow_symlink: bool = False) -> Path:
     return path
 
 
+def make_dir(path: Path) -> Path:
+    """Make a folder and those above it; one that exists stays.
+
+    Raises:
+        InputError: it may not be made there.
+        StorageError: the disk is full or fails.
+    """
+    with _named_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
 @contextlib.contextmanager
 def _named_errors(path: Path) -> Iterator[None]:
     """Turn the system's errors into those that a person reads."""

@@ -77,6 +77,11 @@ class Handle:
             self.eof = True
             return None
 
+    @property
+    def has_left(self) -> bool:
+        """Whether it says no more; its process may live on, kept by a thread of an objective or by a broken GPU."""
+        return self.eof or self.farewell is not None
+
     def end(self, patience_s: float) -> None:
         """Wait for its end, then make it end."""
         self.process.join(max(0.0, patience_s))

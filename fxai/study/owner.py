@@ -21,15 +21,19 @@ class Owner:
     pid_namespace: int | None
     """Containers count process ids separately; None where the system does not tell."""
 
+    boot: str | None = None
+    """Of the host: two machines may have one name; None where the system, or a record of an earlier version, does not
+    tell."""
+
     @classmethod
     def current(cls) -> Owner:
         """The calling process."""
-        return cls(socket.gethostname(), os.getpid(), _start_ticks(os.getpid()), _namespace())
+        return cls(socket.gethostname(), os.getpid(), _start_ticks(os.getpid()), _namespace(), _boot())
 
     @classmethod
     def of_child(cls, pid: int) -> Owner:
         """A process that the caller started and has not waited for yet."""
-        return cls(socket.gethostname(), pid, _start_ticks(pid), _namespace())
+        return cls(socket.gethostname(), pid, _start_ticks(pid), _namespace(), _boot())
 
     @classmethod
     def from_dict(cls, data: dict[str, Any] | None) -> Owner | None:
@@ -46,22 +50,25 @@ class Owner:
 
     def is_known_dead(self) -> bool:
         """True only where this host can be sure; a process elsewhere is judged by its heartbeat."""
-        here = Owner.current()
-        if (self.host, self.pid_namespace) != (here.host, here.pid_namespace):
+        if not self._is_here():
             return False
-        if self.pid_start is not None:
+        if self.pid_start is not None and _stat_fields(self.pid):
             return _start_ticks(self.pid) != self.pid_start
-        return not _exists(self.pid)
+        return not _exists(self.pid)  # of another user's process /proc may show nothing (hidepid)
 
     def is_known_alive(self) -> bool:
         """True only where this host can be sure; without a start time the id may be another process's by now."""
-        here = Owner.current()
-        same_host = (self.host, self.pid_namespace) == (here.host, here.pid_namespace)
-        return same_host and self.pid_start is not None and not self.is_known_dead()
+        return self._is_here() and self.pid_start is not None and _start_ticks(self.pid) == self.pid_start
 
     def is_known_awake(self) -> bool:
         """True only where this host can be sure that it lives and nobody has suspended it."""
         return self.is_known_alive() and (_stat_fields(self.pid) or ["T"])[0] not in ("T", "t")
+
+    def _is_here(self) -> bool:
+        """Whether its process id is one of ours. After a restart of the host it is not: beats tell then."""
+        here = Owner.current()
+        same = (self.host, self.pid_namespace) == (here.host, here.pid_namespace)
+        return same and self.boot in (None, here.boot)
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}"
@@ -84,6 +91,13 @@ def _stat_fields(pid: int) -> list[str]:
 def _namespace() -> int | None:
     try:
         return os.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        return None
+
+
+def _boot() -> str | None:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
         return None
 

@@ -113,7 +113,7 @@ class Supervisor:
                 self._stop_all()
             for worker in list(self._workers):
                 self._listen(worker)
-                if not self.killed and (worker.eof or not worker.process.is_alive()):
+                if not self.killed and (worker.has_left or not worker.process.is_alive()):
                     self._bury(worker)
             self._look_at_the_clock()
         if self.killed:  # not the trials' fault; HARD_EXIT_S ends this if the database is locked
@@ -137,8 +137,8 @@ class Supervisor:
         if not self.leads or self._ending():
             return False
         self._reclaim({})
-        self._start_up_to(self._to_start())
-        count = budget.tally(self.storage, self.study_id)
+        count = budget.tally(self.storage, self.study_id)  # once: between two, a trial may go back to the queue
+        self._start_up_to(self._left(count))
         if count.running and not self._waits and not self._workers:
             self._waits = True
             plural = "trial runs" if count.running == 1 else "trials run"
@@ -214,7 +214,9 @@ class Supervisor:
 
     def _to_start(self) -> int:
         """Trials that the budget still allows to start."""
-        count = budget.tally(self.storage, self.study_id)
+        return self._left(budget.tally(self.storage, self.study_id))
+
+    def _left(self, count: budget.Tally) -> int:
         return self.setup.spec.n_trials - count.finished - count.running
 
     def _ending(self) -> bool:
@@ -264,7 +266,7 @@ class Supervisor:
     def _send_the_idle_home(self) -> None:
         """End workers that still wait for a place in a cluster when there is nothing left for them to do."""
         waiting = [worker for worker in self._workers if worker.owner is None]
-        if waiting and len(waiting) == len(self._workers) and self._to_start() <= 0:
+        if waiting and len(waiting) == len(self._workers) and (self.timed_out or self._to_start() <= 0):
             for worker in waiting:
                 worker.farewell = "budget"
                 worker.process.kill()

@@ -12,6 +12,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from fxai.study.lock import no_locks
+
 IN_TURNS = ("GridSampler", "QMCSampler", "BruteForceSampler")
 """The others draw from a seed of the trial's own, and need no turns."""
 
@@ -21,13 +23,20 @@ LOCK_NAME = ".draw.lock"
 @contextlib.contextmanager
 def turn_to_draw(folder: Path, sampler: str) -> Iterator[None]:
     """Wait for the other workers of the study's folder on this machine to have drawn and written; the system ends the
-    turn of one that dies."""
+    turn of one that dies.
+
+    Raises:
+        StorageError: there can be no lock in the folder.
+    """
     if sampler not in IN_TURNS:
         yield
         return
-    handle = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    path = folder / LOCK_NAME
+    with contextlib.ExitStack() as turn:
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+            turn.callback(os.close, handle)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError as error:
+            raise no_locks(path, error) from error
         yield
-    finally:
-        os.close(handle)

@@ -16,6 +16,7 @@ from optuna.trial import TrialState
 from fxai import cli
 from fxai.errors import StudyConflict
 from fxai.report.terminal import QuietView
+from fxai.study import supervisor
 from fxai.study.launch import run_study
 
 RESULTS = Path("results/fake/fake_results.json")
@@ -166,6 +167,14 @@ def test_f8_a_worker_that_beats_and_gets_nowhere_is_killed_and_its_trial_tried_a
     assert states(tmp_path) == ["REQUEUED", "REQUEUED", "FAIL"]
     assert trials(tmp_path)[0].user_attrs["error"] == "its worker was killed: no update of trial 0 for 0.2 s (stall_s)"
     assert "worker 0 was killed: no update of trial 1 for 0.2 s (stall_s)" in output
+
+
+def test_f8_a_worker_that_is_done_and_does_not_end_is_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr(supervisor, "KILL_AFTER_S", 0.5)
+    spec = fakes.load(tmp_path, n_trials=1)
+    outcome = run_study(spec, tmp_path / "results", QuietView(), objective="fakes:leaves_a_thread")
+    assert outcome.exit_code == 0
+    assert states(tmp_path) == ["COMPLETE"]
 
 
 def test_f10_workers_that_die_at_their_start_end_the_run_with_their_log(tmp_path):

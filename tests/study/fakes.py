@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -111,6 +112,13 @@ def loses_the_gpu_once(request: TrialRequest) -> Iterator[Report]:
         Path("lost").touch()
         raise DeviceLost("cuda:0", "CUDA error: an illegal memory access was encountered")
     yield report(2, float(os.getpid()))
+
+
+def leaves_a_thread(request: TrialRequest) -> Iterator[Report]:
+    """Its process cannot end by itself."""
+    threading.Thread(target=threading.Event().wait, name="left").start()
+    yield report(1, 0.0)
+    yield report(2, 1.0)
 
 
 def has_no_gpu(request: TrialRequest) -> Iterator[Report]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
+from pathlib import Path
 
 import optuna
 import pytest
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
-from fxai.study import budget
+from fxai.study import budget, owner
 from fxai.study.fingerprint import open_study
 from fxai.study.owner import Owner
 from fxai.study.spec import StudySpec
@@ -122,6 +124,28 @@ def test_trials_of_a_dead_process_are_reclaimed_at_once_and_those_of_a_living_on
     assert numbers(study, TrialState.RUNNING) == [1]
 
 
+@pytest.mark.skipif(not Path("/proc/1/stat").exists(), reason="this system has no /proc")
+def test_a_process_that_proc_hides_is_judged_by_its_beats(storage, study, monkeypatch):
+    # hidepid, as on many clusters: another user's process lives, and its folder in /proc cannot be seen
+    trial_id = budget.claim(storage, study._study_id, 1, ME)
+    monkeypatch.setattr(owner, "_stat_fields", lambda pid: [])
+    assert budget.reclaim(storage, study._study_id) == []
+    assert not ME.is_known_alive()
+    set_beat_back(storage, trial_id, GRACE_PERIOD_S + 5)
+    [taken] = budget.reclaim(storage, study._study_id)
+    assert "no heartbeat from" in taken.reason
+
+
+@pytest.mark.skipif(ME.boot is None, reason="this system tells no boots apart")
+def test_a_process_of_another_machine_of_the_same_name_is_judged_by_its_beats(storage, study):
+    # two machines called "fedora": nearly every process of the one has an id that the other does not have
+    trial_id = budget.claim(storage, study._study_id, 1, replace(GONE, boot="another"))
+    assert budget.reclaim(storage, study._study_id) == []
+    set_beat_back(storage, trial_id, GRACE_PERIOD_S + 5)
+    [taken] = budget.reclaim(storage, study._study_id)
+    assert "no heartbeat from" in taken.reason
+
+
 def test_a_process_whose_end_was_seen_is_reclaimed_with_the_reason(storage, study):
     budget.claim(storage, study._study_id, 4, ELSEWHERE)
     [taken] = budget.reclaim(storage, study._study_id, {ELSEWHERE: "it exploded"})
@@ -135,6 +159,14 @@ def test_a_trial_without_a_beat_for_the_grace_period_is_reclaimed(storage, study
     set_beat_back(storage, trial_id, 10)  # in all 65 s, grace is 60 s
     [taken] = budget.reclaim(storage, study._study_id)
     assert "no heartbeat from process 1 on another-host" in taken.reason
+
+
+@pytest.mark.skipif(ME.pid_start is None, reason="this system does not tell which processes are awake")
+def test_a_process_that_is_awake_here_keeps_its_trial_however_long_it_slept(storage, study):
+    # Ctrl-Z and fg, a laptop's lid, a clock that was set: whoever looks first finds beats as old as that
+    trial_id = budget.claim(storage, study._study_id, 1, ME)
+    set_beat_back(storage, trial_id, 8 * 3600)
+    assert budget.reclaim(storage, study._study_id) == []
 
 
 def test_a_trial_that_something_else_started_is_left_alone_until_it_is_old(storage, study):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import threading
 from collections.abc import Callable, Iterator
@@ -15,10 +16,11 @@ import optuna
 import pytest
 
 from fxai.config.load import load_trial_config
-from fxai.errors import DataError, FxaiError
+from fxai.errors import DataError, FxaiError, StorageError
 from fxai.evaluate.curve import EquityCurve
-from fxai.study import budget
+from fxai.study import budget, turns
 from fxai.study.fingerprint import open_study
+from fxai.study.lock import study_lock
 from fxai.study.objective import Report, TrialRequest
 from fxai.study.slots import Slot
 from fxai.study.spec import StudySpec
@@ -290,6 +292,37 @@ def test_a_stop_gives_the_trial_back_and_the_next_worker_repeats_it(tmp_path):
     assert again.states == ["FAIL", "COMPLETE", "COMPLETE"]
     assert again.trials[1].params == again.trials[0].params
     assert again.trials[1].user_attrs["seed"] == again.trials[0].user_attrs["seed"]
+
+
+def test_a_disk_without_room_for_a_trials_folder_uses_up_no_trial(tmp_path, monkeypatch):
+    # on most file systems a folder is the first thing that a full disk refuses; the next trial would meet it too
+    real = Path.mkdir
+
+    def mkdir(self, *args, **options):
+        if self.parent.name == "trials":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(self, *args, **options)
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    run = Run(fakes.load(tmp_path), tmp_path, fakes.quadratic)
+    with pytest.raises(StorageError, match="the disk is full"):
+        run.go()
+    assert run.states == ["FAIL", "WAITING"]
+    assert "requeued_as" in run.trials[0].user_attrs
+
+
+def test_a_folder_without_locks_uses_up_no_trial(tmp_path, monkeypatch):
+    def flock(*_):  # some NFS and Lustre mounts
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    parameters = [{"name": "training.n_epochs", "type": "int", "low": 1, "high": 5}]
+    run = Run(fakes.load(tmp_path, sampler={"type": "GridSampler"}, parameters=parameters), tmp_path, fakes.quadratic)
+    monkeypatch.setattr(turns.fcntl, "flock", flock)
+    with pytest.raises(StorageError, match="cannot be locked here"):
+        run.go()
+    assert run.states == ["FAIL", "WAITING"]
+    with pytest.raises(StorageError, match="cannot be locked here"), study_lock(tmp_path):
+        pass
 
 
 def test_a_drain_finishes_the_running_trial_and_starts_no_other(tmp_path):

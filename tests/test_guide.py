@@ -137,7 +137,7 @@ SPECS = ["--specs", str(ROOT / "config" / "optuna")]
 FLAG = {"name": "training.use_lr_annealing", "type": "categorical", "choices": [True, False]}
 
 PROVOKED: dict[str, Callable[[], Any]] = {
-    "no study was run in this folder yet": lambda: cli.main(["status"]),
+    "no study was run in this folder yet": lambda: cli.main(["best", "fx_ai_quick"]),
     "no study is called 'fx_ai_quik'": lambda: cli.main(["study", "fx_ai_quik", *SPECS]),
     "parameter 'training.lerning_rate' is not a setting": lambda: lint(
         parameters=[{"name": "training.lerning_rate", "type": "float", "low": 0.1, "high": 1.0}]

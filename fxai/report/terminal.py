@@ -188,6 +188,8 @@ class LiveView:
     def handle(self, event: Mapping[str, Any]) -> None:
         """Take in one event; what it changed is drawn with the next frame."""
         if self._progress is None:
+            if event.get("kind") == "log":
+                self._above(str(event["text"]))
             return
         with self._lock:
             row = self._progress.apply(event)

@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
@@ -28,6 +29,9 @@ from fxai.study.worker import WorkerSetup
 
 POLL_S = 5.0
 """Longest wait for events inside an actor; an empty answer shows that it lives."""
+
+NODE_LOSS_S = 30.0
+"""How long Ray may take to notice that a node is gone; until then its actors are "unavailable"."""
 
 KNOCK_S = 10.0
 
@@ -64,6 +68,12 @@ class WorkerActor:
             told.append(self._parent.recv())
         return told
 
+    def node(self) -> str:
+        """Ray's name of the node that it has a place on."""
+        import ray
+
+        return str(ray.get_runtime_context().get_node_id())
+
     def tell(self, word: str) -> None:
         """Pass on "stop" or "drain"."""
         with contextlib.suppress(OSError):
@@ -84,6 +94,8 @@ class ActorProcess:
     head: str
     """HOST:PORT of the cluster's head."""
     how: str = "ended"
+    _node: str = ""
+    _node_lost: bool = False
     _carrier: threading.Thread = field(init=False)
     _missed: int = 0
     """Knocks at the head without an answer."""
@@ -112,12 +124,30 @@ class ActorProcess:
         """In Ray's words where it died."""
         return self.how
 
+    def is_blameless(self) -> bool:
+        """Whether its whole node went: one that is preempted, or unplugged, says nothing about a trial."""
+        return self._node_lost
+
+    def _node_has_gone(self, error: Exception) -> bool:
+        """Whether Ray says so; of an actor that is known to have died alone it would have said it with the error."""
+        import ray
+        from ray.exceptions import ActorDiedError
+
+        told: Any = ray.nodes
+        deadline = time.monotonic() + (0.0 if isinstance(error, ActorDiedError) else NODE_LOSS_S)
+        while not any(node["NodeID"] == self._node and not node["Alive"] for node in told()):
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.5)
+        return True
+
     def _carry_events(self) -> None:
         from ray.exceptions import RayError
 
         try:
             import ray
 
+            self._node = self._answer(self.actor.node.remote())
             self.actor.run.remote()
             said: list[dict[str, Any] | None] = []
             while None not in said:
@@ -126,7 +156,8 @@ class ActorProcess:
                     if event is not None:
                         self.connection.send(event)
         except RayError as error:
-            self.how = f"was lost with its node or killed ({type(error).__name__})"
+            self._node_lost = self._node_has_gone(error)
+            self.how = f"was lost with its node ({type(error).__name__})" if self._node_lost else "was killed"
         except _HeadGone:
             self.how = f"was lost with the head of its cluster, {self.head}"
             self.connection.close()  # without killing the actor: Ray would wait for the head
@@ -138,7 +169,7 @@ class ActorProcess:
                     ray.kill(self.actor)
                 self.connection.close()
 
-    def _answer(self, coming: Any) -> list[dict[str, Any] | None]:
+    def _answer(self, coming: Any) -> Any:
         """What the actor says; it may still wait for a place in the cluster.
 
         Raises:
@@ -152,8 +183,7 @@ class ActorProcess:
             if self._missed >= MISSED:
                 raise _HeadGone
             with contextlib.suppress(GetTimeoutError):
-                said: list[dict[str, Any] | None] = ray.get(coming, timeout=POLL_S)
-                return said
+                return ray.get(coming, timeout=POLL_S)
 
     def _carry_words(self) -> None:
         word = ""

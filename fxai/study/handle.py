@@ -28,6 +28,9 @@ class Process(Protocol):
     def how_it_ended(self) -> str:
         """For a sentence that begins with the worker: "was killed by SIGKILL"."""
 
+    def is_blameless(self) -> bool:
+        """Whether it ended for a reason that no trial can have been."""
+
 
 @dataclass(frozen=True, slots=True)
 class Started:

@@ -36,21 +36,6 @@ def check_one_host(storage: RDBStorage, study_id: int) -> None:
             )
 
 
-def leads_elsewhere(storage: RDBStorage, study_id: int, holder: Owner) -> bool:
-    """Whether a study is led by a process of another host: one of its trials has had a beat of late.
-
-    Nobody here can ask that process itself. When it has died, its trials fall silent in GRACE_PERIOD_S.
-    """
-    if holder.host == Owner.current().host:
-        return False
-
-    def beats(_again: bool) -> bool:
-        with reading(storage) as connection:
-            return any(age_s <= GRACE_PERIOD_S for _, _, age_s in budget.running(connection, study_id))
-
-    return whole(beats)
-
-
 def _alive(storage: RDBStorage, study_id: int) -> Iterator[Owner]:
     """Who runs the study, for each running trial that beats: the orchestrator, where that is of the same host."""
     orchestrator = Owner.from_dict(storage.get_study_user_attrs(study_id).get("orchestrator"))

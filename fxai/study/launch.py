@@ -22,9 +22,10 @@ from fxai.files import ensure_writable_dir
 from fxai.study import budget
 from fxai.study.fingerprint import open_study, open_to_join
 from fxai.study.handle import Start
-from fxai.study.hosts import check_one_host, leads_elsewhere
+from fxai.study.hosts import check_one_host
 from fxai.study.local import start_process
 from fxai.study.lock import held_by, study_lock
+from fxai.study.mark import beats_elsewhere
 from fxai.study.names import checked_name
 from fxai.study.owner import Owner
 from fxai.study.recorded import recorded_spec
@@ -133,7 +134,7 @@ def run_study(
     folder = _folder_of(spec, results_dir)
     with study_lock(folder), opened(spec.storage, create=True) as storage:
         study = open_study(storage, spec, data_hash, contents)
-        _hold(study, storage, folder)
+        _hold(study, storage, folder, view)
         outcome = _supervised(spec, folder, view, storage, study, objective, crew or Crew(), leads=True)
         if not outcome.killed:
             study.set_user_attr("orchestrator", None)
@@ -216,7 +217,7 @@ def _supervised(
     )
 
 
-def _hold(study: optuna.Study, storage: RDBStorage, folder: Path) -> None:
+def _hold(study: optuna.Study, storage: RDBStorage, folder: Path, view: View) -> None:
     """Say in the database who runs the study: the lock guards the folder, and two may share a database.
 
     Raises:
@@ -225,7 +226,11 @@ def _hold(study: optuna.Study, storage: RDBStorage, folder: Path) -> None:
     me = Owner.current()
     holder = Owner.from_dict(study.user_attrs.get("orchestrator"))
     other = holder if holder != me else None
-    if other is not None and (other.is_known_alive() or leads_elsewhere(storage, study._study_id, other)):
+
+    def tell(text: str) -> None:
+        view.handle({"kind": "log", "text": text})
+
+    if other is not None and (other.is_known_alive() or beats_elsewhere(storage, study._study_id, other, tell)):
         raise held_by(other, folder)
     study.set_user_attr("orchestrator", me.as_dict())
 

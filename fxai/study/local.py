@@ -42,6 +42,10 @@ class LocalProcess:
             return f"was killed by {signal.Signals(-code).name}"
         return f"ended with exit code {code}"
 
+    def is_blameless(self) -> bool:
+        """A process that dies may have been killed by what it ran: by the system, for its memory."""
+        return False
+
 
 def start_process(setup: WorkerSetup) -> Started:
     """Start a worker. It cannot receive the terminal's Ctrl-C, not even while it starts."""

@@ -50,7 +50,7 @@ class Owner:
 
     def is_known_dead(self) -> bool:
         """True only where this host can be sure; a process elsewhere is judged by its heartbeat."""
-        if not self._is_here():
+        if not self.is_of_this_host():
             return False
         if self.pid_start is not None and _stat_fields(self.pid):
             return _start_ticks(self.pid) != self.pid_start
@@ -58,13 +58,13 @@ class Owner:
 
     def is_known_alive(self) -> bool:
         """True only where this host can be sure; without a start time the id may be another process's by now."""
-        return self._is_here() and self.pid_start is not None and _start_ticks(self.pid) == self.pid_start
+        return self.is_of_this_host() and self.pid_start is not None and _start_ticks(self.pid) == self.pid_start
 
     def is_known_awake(self) -> bool:
         """True only where this host can be sure that it lives and nobody has suspended it."""
         return self.is_known_alive() and (_stat_fields(self.pid) or ["T"])[0] not in ("T", "t")
 
-    def _is_here(self) -> bool:
+    def is_of_this_host(self) -> bool:
         """Whether its process id is one of ours. After a restart of the host it is not: beats tell then."""
         here = Owner.current()
         same = (self.host, self.pid_namespace) == (here.host, here.pid_namespace)

@@ -19,6 +19,7 @@ from optuna.storages import RDBStorage
 from fxai.errors import FxaiError
 from fxai.study import budget
 from fxai.study.handle import Handle, Start
+from fxai.study.mark import BEAT, BEAT_S
 from fxai.study.owner import Owner
 from fxai.study.process import EXIT_GRACE_S, STOP_GRACE_S
 from fxai.study.signals import STOP_SIGNALS, signal_pipe
@@ -41,7 +42,7 @@ MAX_QUICK_DEATHS = 3
 
 LOG_TAIL = 20
 
-LOOK_EVERY_S = 10.0
+LOOK_EVERY_S = BEAT_S
 """How often the parent looks for trials whose workers, its own or others', have stopped beating."""
 
 AWAY_S = 10.0
@@ -78,6 +79,8 @@ class Supervisor:
     _kill_at: float | None = None
     _looked_at: float = field(default_factory=time.monotonic)
     _look_at: float = field(default_factory=lambda: time.monotonic() + LOOK_EVERY_S)
+    _beats: int = field(default_factory=lambda: int(time.time()))
+    """Larger than those of whoever led the study before."""
     _waits: bool = False
     """It has said that it waits for the workers of others."""
 
@@ -174,7 +177,8 @@ class Supervisor:
         self._workers.remove(worker)
         how, index = worker.how_it_ended(), worker.setup.index
         if worker.owner is not None:
-            self._reclaim({worker.owner: f"its worker {how}"}, worker=index, blame=self._kill_at is None)
+            blame = self._kill_at is None and not worker.process.is_blameless()
+            self._reclaim({worker.owner: f"its worker {how}"}, worker=index, blame=blame)
         if self._ending() or worker.farewell in ("budget", "drained", "fatal"):
             return
         if worker.farewell is None:
@@ -250,8 +254,16 @@ class Supervisor:
                 worker.process.kill()
         self._kill_the_hung(now)
         self._send_the_idle_home()
-        if now >= self._look_at and not self._ending():
+        if now >= self._look_at:
             self._look_at = now + LOOK_EVERY_S
+            self._look_around()
+
+    def _look_around(self) -> None:
+        """Show that whoever leads lives, and take back the trials of workers that do not."""
+        if self.leads:
+            self._beats += 1
+            self.storage.set_study_user_attr(self.study_id, BEAT, self._beats)
+        if not self._ending():
             self._reclaim({})
             self._start_up_to(self._to_start())
 

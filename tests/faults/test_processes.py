@@ -206,10 +206,18 @@ def test_f13_a_second_orchestrator_is_refused_and_names_the_first(tmp_path):
     assert states(tmp_path) == ["REQUEUED", "WAITING"]
 
 
-def test_f13_a_study_that_another_host_leads_is_refused_while_its_trials_beat(tmp_path, monkeypatch):
-    study = start(tmp_path, "waits")
+def seen_from_another_host(monkeypatch, lives_s: float) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "elsewhere")
+    monkeypatch.setattr("fxai.study.mark.LIVES_S", lives_s)
+
+
+def test_f13_a_study_that_another_host_leads_is_refused_while_its_leader_beats(tmp_path, monkeypatch):
+    fakes.write_spec(tmp_path)
+    study = Orchestrator(
+        tmp_path, "quick_grace:objective", environment={"FXAI_TEST_GRACE_S": "2"}
+    )  # beats twice a second
     study.wait_for_go()
-    monkeypatch.setattr("socket.gethostname", lambda: "elsewhere")  # seen from another host of one database
+    seen_from_another_host(monkeypatch, lives_s=30.0)
     spec, folder = fakes.load(tmp_path), tmp_path / "elsewhere"
     with pytest.raises(StudyConflict, match=f"is already being run by process {study.process.pid} on") as caught:
         run_study(spec, folder, QuietView(), objective="fakes:quadratic", data_hash="bars")
@@ -218,6 +226,30 @@ def test_f13_a_study_that_another_host_leads_is_refused_while_its_trials_beat(tm
     assert study.finish()[0] == 130
     outcome = run_study(spec, folder, QuietView(), objective="fakes:quadratic", data_hash="bars")
     assert outcome.finished == 4
+
+
+def test_f13_a_leader_that_died_with_its_host_is_followed_while_others_train(tmp_path, monkeypatch):
+    fakes.write_spec(tmp_path, n_trials=2)
+    leader = Orchestrator(tmp_path, "fakes:opens_later")
+    worker = leader.wait_for_go().pid
+    joined = Orchestrator(tmp_path, "fakes:opens_later", ("--join",), pipe_name="go-joined")
+    joined.wait_for_go()
+    os.kill(worker, signal.SIGSTOP)  # so that it cannot give its trial back
+    leader.process.kill()
+    os.kill(worker, signal.SIGKILL)
+    leader.finish()
+    (tmp_path / "open").touch()
+    seen_from_another_host(monkeypatch, lives_s=1.5)
+    monkeypatch.setattr("fxai.study.budget.GRACE_PERIOD_S", 3.0)
+    said: list[str] = []
+    view = QuietView()
+    monkeypatch.setattr(view, "handle", lambda event: said.append(str(event.get("text"))), raising=False)
+    outcome = run_study(
+        fakes.load(tmp_path, n_trials=2), tmp_path / "b", view, objective="fakes:quadratic", data_hash="bars"
+    )
+    assert outcome.finished == 2
+    assert any("led this study: waiting up to 1.5 s" in text for text in said)
+    assert joined.finish()[0] == 0
 
 
 def test_two_workers_share_an_exact_budget(tmp_path):

@@ -1,114 +1,67 @@
-"""The parent's loop at moments that real processes meet once in a thousand runs."""
+"""What the parent makes of a worker's end."""
 
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable
-from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
-import fakes
-import optuna
 import pytest
-from optuna.storages import RDBStorage
-from optuna.trial import TrialState
+from fakes import load
 
-from fxai.study import budget, supervisor
+from fxai.study import budget
 from fxai.study.fingerprint import open_study
-from fxai.study.handle import Started
+from fxai.study.handle import Handle, Started
 from fxai.study.owner import Owner
 from fxai.study.slots import Slot
 from fxai.study.storage import open_storage
 from fxai.study.supervisor import Supervisor
 from fxai.study.worker import WorkerSetup
 
-ELSEWHERE = Owner("another-host", 1, 1, 1)
+ELSEWHERE = Owner("node-b", 7, 1, 2)
 
 
-class FakeProcess:
-    """Lives until it is killed, or is dead from the start; nobody may look at it for ever."""
+class Gone:
+    """A worker's process that has ended."""
 
-    def __init__(self, connection: Connection, *, alive: bool) -> None:
-        self.connection, self.alive, self.looks_left = connection, alive, 1000
+    def __init__(self, *, blameless: bool) -> None:
+        self._blameless = blameless
 
     def is_alive(self) -> bool:
-        self.looks_left -= 1
-        assert self.looks_left, "the loop does not end"
-        return self.alive
+        return False
 
     def join(self, timeout: float | None = None) -> None: ...
-
-    def kill(self) -> None:
-        self.alive = False
-        self.connection.close()
+    def kill(self) -> None: ...
 
     def how_it_ended(self) -> str:
-        return "ended"
+        return "was lost"
+
+    def is_blameless(self) -> bool:
+        return self._blameless
 
 
-@pytest.fixture
-def storage(tmp_path: Path) -> RDBStorage:
-    return open_storage(fakes.load(tmp_path).storage, create=True)
-
-
-@pytest.fixture
-def study(storage: RDBStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> optuna.Study:
-    monkeypatch.setattr(supervisor, "TICK_S", 0.01)
-    return open_study(storage, fakes.load(tmp_path), None)
-
-
-def parent(
-    folder: Path,
-    storage: RDBStorage,
-    study: optuna.Study,
-    start: Callable[[WorkerSetup], Started],
-    timeout: float | None,
-) -> Supervisor:
-    spec = fakes.load(folder, n_trials=1, timeout=timeout)
-    setup = WorkerSetup(slot=Slot(0), spec=spec, study_seed=7, folder=folder, objective="fakes:quadratic")
-    return Supervisor(setup, storage, study._study_id, lambda event: None, start, (Slot(0),))
-
-
-def test_a_trial_that_comes_back_just_as_the_last_one_seems_to_run_elsewhere_is_run_here(
-    tmp_path: Path, storage: RDBStorage, study: optuna.Study, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("blameless", "attempt"), [(False, 2), (True, 1)])
+def test_only_an_end_that_a_trial_may_have_caused_counts_against_it(
+    blameless: bool, attempt: int, tmp_path: Path
 ) -> None:
-    elsewhere = budget.claim(storage, study._study_id, 1, ELSEWHERE)
-    assert elsewhere is not None
-    real, looks = budget.tally, []
-
-    def tally(*given: object) -> budget.Tally:
-        count = real(*given)  # type: ignore[arg-type]
-        looks.append(count)
-        if len(looks) == 2:  # the first is of the start
-            budget.requeue(storage, elsewhere, "left", blame=False)
-        return count
+    spec = load(tmp_path, n_trials=1)
+    storage = open_storage(spec.storage, create=True)
+    study = open_study(storage, spec, None)
+    setup = WorkerSetup(slot=Slot(0), spec=spec, study_seed=7, folder=tmp_path, objective="fakes:quadratic")
+    started: list[WorkerSetup] = []
 
     def start(setup: WorkerSetup) -> Started:
-        trial_id = budget.claim(storage, study._study_id, 1, ELSEWHERE)
-        assert trial_id is not None
-        storage.set_trial_state_values(trial_id, TrialState.COMPLETE, [1.0])
-        mine, theirs = multiprocessing.Pipe()
-        theirs.send({"kind": "bye", "reason": "budget", "worker": 0})
-        theirs.close()
-        return Started(FakeProcess(theirs, alive=False), mine, None)
+        started.append(setup)
+        return Started(Gone(blameless=blameless), multiprocessing.Pipe()[0], None)
 
-    monkeypatch.setattr(budget, "tally", tally)
-    parent(tmp_path, storage, study, start, None).run()
-    assert [trial.state for trial in study.trials] == [TrialState.FAIL, TrialState.COMPLETE]
-
-
-def test_who_waits_for_a_place_in_a_cluster_goes_home_when_the_time_is_up(
-    tmp_path: Path, storage: RDBStorage, study: optuna.Study
-) -> None:
-    started = []
-
-    def start(setup: WorkerSetup) -> Started:
-        mine, theirs = multiprocessing.Pipe()
-        started.append(FakeProcess(theirs, alive=True))
-        return Started(started[-1], mine, None)
-
-    waits = parent(tmp_path, storage, study, start, 0.05)
-    waits.run()
-    assert waits.timed_out
-    assert [process.alive for process in started] == [False]
-    assert [trial.state for trial in study.trials] == [TrialState.WAITING]
+    events: list[dict[str, Any]] = []
+    supervisor = Supervisor(setup, storage, study._study_id, events.append, start, (Slot(0),))
+    budget.claim(storage, study._study_id, 1, ELSEWHERE)
+    worker = Handle(setup, Gone(blameless=blameless), multiprocessing.Pipe()[0], ELSEWHERE, had_trial=True)
+    supervisor._workers.append(worker)
+    supervisor._bury(worker)
+    first, again = study.get_trials()
+    assert first.user_attrs["error"] == "its worker was lost"
+    assert again.user_attrs["attempt"] == attempt
+    assert started == [setup]  # another one goes on
+    storage.engine.dispose()

@@ -6,6 +6,7 @@ import multiprocessing
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import fakes
 import optuna
@@ -13,6 +14,7 @@ import pytest
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
+from fxai.errors import FxaiError
 from fxai.study import budget, supervisor
 from fxai.study.fingerprint import open_study
 from fxai.study.handle import Started
@@ -62,11 +64,12 @@ def parent(
     storage: RDBStorage,
     study: optuna.Study,
     start: Callable[[WorkerSetup], Started],
-    timeout: float | None,
+    n_slots: int = 1,
+    **changes: Any,
 ) -> Supervisor:
-    spec = fakes.load(folder, n_trials=1, timeout=timeout)
+    spec = fakes.load(folder, **{"n_trials": 1, **changes})
     setup = WorkerSetup(slot=Slot(0), spec=spec, study_seed=7, folder=folder, objective="fakes:quadratic")
-    return Supervisor(setup, storage, study._study_id, lambda event: None, start, (Slot(0),))
+    return Supervisor(setup, storage, study._study_id, lambda event: None, start, tuple(map(Slot, range(n_slots))))
 
 
 def test_a_trial_that_comes_back_just_as_the_last_one_seems_to_run_elsewhere_is_run_here(
@@ -93,7 +96,7 @@ def test_a_trial_that_comes_back_just_as_the_last_one_seems_to_run_elsewhere_is_
         return Started(FakeProcess(theirs, alive=False), mine, None)
 
     monkeypatch.setattr(budget, "tally", tally)
-    parent(tmp_path, storage, study, start, None).run()
+    parent(tmp_path, storage, study, start).run()
     assert [trial.state for trial in study.trials] == [TrialState.FAIL, TrialState.COMPLETE]
 
 
@@ -107,8 +110,51 @@ def test_who_waits_for_a_place_in_a_cluster_goes_home_when_the_time_is_up(
         started.append(FakeProcess(theirs, alive=True))
         return Started(started[-1], mine, None)
 
-    waits = parent(tmp_path, storage, study, start, 0.05)
+    waits = parent(tmp_path, storage, study, start, timeout=0.05)
     waits.run()
     assert waits.timed_out
     assert [process.alive for process in started] == [False]
     assert [trial.state for trial in study.trials] == [TrialState.WAITING]
+
+
+def test_a_slot_whose_workers_die_at_their_start_rests_while_others_run_trials(
+    tmp_path: Path, storage: RDBStorage, study: optuna.Study
+) -> None:
+    started = []
+
+    def start(setup: WorkerSetup) -> Started:
+        started.append(setup.slot.index)
+        mine, theirs = multiprocessing.Pipe()
+        if setup.slot.index == 1:  # its GPU is broken
+            theirs.close()
+            return Started(FakeProcess(theirs, alive=False), mine, None)
+        trial_id = budget.claim(storage, study._study_id, 9, ELSEWHERE)
+        assert trial_id is not None
+        number = storage.get_trial_number_from_id(trial_id)
+        storage.set_trial_state_values(trial_id, TrialState.COMPLETE, [1.0])
+        theirs.send({"kind": "trial_started", "number": number, "worker": 0})
+        theirs.send({"kind": "bye", "reason": "spent", "worker": 0})
+        theirs.close()
+        return Started(FakeProcess(theirs, alive=False), mine, None)
+
+    parent(tmp_path, storage, study, start, n_slots=2, n_trials=9).run()
+    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 9
+    assert started.count(1) == supervisor.MAX_QUICK_DEATHS
+
+
+def test_slots_that_all_lose_their_workers_end_the_run(
+    tmp_path: Path, storage: RDBStorage, study: optuna.Study
+) -> None:
+    broken = False
+
+    def start(setup: WorkerSetup) -> Started:
+        nonlocal broken
+        mine, theirs = multiprocessing.Pipe()
+        if not broken:
+            theirs.send({"kind": "trial_started", "number": 0, "worker": 0})
+        broken = True
+        theirs.close()
+        return Started(FakeProcess(theirs, alive=False), mine, None)
+
+    with pytest.raises(FxaiError, match="3 workers in a row ended before their first trial"):
+        parent(tmp_path, storage, study, start, n_slots=2).run()

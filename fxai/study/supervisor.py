@@ -40,6 +40,9 @@ HARD_EXIT_S = 1.5
 MAX_QUICK_DEATHS = 3
 """Workers in a row that may die before their first trial."""
 
+PAUSE_S = 300.0
+"""How long a slot stays empty where that many have died while others run trials: a GPU or a node may be broken."""
+
 LOG_TAIL = 20
 
 LOOK_EVERY_S = BEAT_S
@@ -72,7 +75,11 @@ class Supervisor:
     _workers: list[Handle] = field(default_factory=list)
     _error: FxaiError | None = None
     _quick_deaths: Counter[int] = field(default_factory=Counter)
-    """By worker index; none once any worker has started a trial."""
+    """By worker index, since its last trial."""
+    _ran: bool = False
+    """A worker has started a trial."""
+    _paused: dict[Slot, float] = field(default_factory=dict)
+    """Slots that stay empty, and until when."""
     _lost: Counter[int] = field(default_factory=Counter)
     """By worker index: processes in a row that lost their device."""
     _drain_at: float | None = None
@@ -126,9 +133,12 @@ class Supervisor:
 
     def _start_up_to(self, n: int) -> None:
         """Start at most n workers in the slots that are free."""
-        taken = {worker.setup.slot for worker in self._workers}
+        taken = {worker.setup.slot for worker in self._workers} | self._resting()
         for slot in [slot for slot in self.slots if slot not in taken][: max(0, n)]:
             self._start(slot)
+
+    def _resting(self) -> set[Slot]:
+        return {slot for slot, until in self._paused.items() if time.monotonic() < until}
 
     def _start(self, slot: Slot) -> None:
         setup = replace(self.setup, slot=slot)
@@ -162,8 +172,9 @@ class Supervisor:
             self._fail(event["error"])
         else:
             worker.note(event)
-            if worker.had_trial:
-                self._quick_deaths.clear()
+            if kind == "trial_started":
+                self._ran = True
+                del self._quick_deaths[worker.setup.index]
             if kind != "hello":
                 self.tell(event)
             if kind == "trial_finished" and event["state"] in ("COMPLETE", "PRUNED"):
@@ -186,7 +197,7 @@ class Supervisor:
             self._note_death(worker, how)
         if worker.farewell == "device lost":
             self._note_lost_device(worker)
-        if not self._ending() and self._to_start() > 0:
+        if not self._ending() and worker.setup.slot not in self._resting() and self._to_start() > 0:
             self._start(worker.setup.slot)
 
     def _note_lost_device(self, worker: Handle) -> None:
@@ -203,18 +214,24 @@ class Supervisor:
             )
 
     def _note_death(self, worker: Handle, how: str) -> None:
+        slot, log_path = worker.setup.slot, worker.setup.log_path
         if worker.had_trial:
             return
-        self._quick_deaths[worker.setup.index] += 1
-        if self._quick_deaths[worker.setup.index] >= MAX_QUICK_DEATHS:
-            lines = "\n".join(f"  {line}" for line in _tail(worker.setup.log_path))
-            self._fail(
-                FxaiError(
-                    f"{MAX_QUICK_DEATHS} workers in a row ended before their first trial; the last one {how}. "
-                    f"End of its log:\n{lines}",
-                    where=str(worker.setup.log_path),
-                )
+        self._quick_deaths[slot.index] += 1
+        if self._quick_deaths[slot.index] < MAX_QUICK_DEATHS:
+            return
+        self._paused[slot] = time.monotonic() + PAUSE_S
+        if self._ran and len(self._resting()) < len(self.slots):
+            self._log(f"worker {slot.index} never comes to a trial, and waits for {PAUSE_S:g} s: {log_path} says why")
+            return
+        lines = "\n".join(f"  {line}" for line in _tail(log_path))
+        self._fail(
+            FxaiError(
+                f"{MAX_QUICK_DEATHS} workers in a row ended before their first trial; the last one {how}. "
+                f"End of its log:\n{lines}",
+                where=str(log_path),
             )
+        )
 
     def _to_start(self) -> int:
         """Trials that the budget still allows to start."""

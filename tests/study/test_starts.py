@@ -83,7 +83,7 @@ def test_trials_are_queued_after_the_default_once(tmp_path: Path) -> None:
         ({"start": {"training.gamma": 0.9}}, "start: training.gamma is not a parameter", ""),
         ({"start": {"training.learning_rate": 0.02}}, "start: training.learning_rate cannot be 0.02", "0.0001 to 0.01"),
         ({"enqueue": [{"training.learning_rate": True}]}, "enqueue: training.learning_rate cannot be true", ""),
-        ({"enqueue": [{"env.reward.enable_risk_penalty": 1}]}, "cannot be 1", "False, True"),
+        ({"enqueue": [{"env.reward.enable_risk_penalty": 1}]}, "cannot be 1", "false, true"),
         ({"enqueue": [{}]}, "names no parameter", "take it out"),
         ({"enqueue": [{"env.reward.risk_penalty_coefficient": 0.5}]}, "is searched only where", "give that value too"),
     ],

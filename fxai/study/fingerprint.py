@@ -29,9 +29,10 @@ from fxai.errors import InputError, StudyConflict
 from fxai.secrets import redact_url
 from fxai.study import space
 from fxai.study.objective import DEFAULT_OBJECTIVE, source_of
+from fxai.study.outage import whole
 from fxai.study.recorded import recorded_spec as recorded_spec
 from fxai.study.spec import StudySpec
-from fxai.study.storage import creating, load_study, study_names
+from fxai.study.storage import creating, load_study, storage_errors, study_names
 
 _MEANS_NOTHING = {"training.device", "training.seed", "training.gradient_accumulation_steps"}
 """Settings of the base config that no result depends on: each trial has its own seed. The section `wandb` does not
@@ -57,8 +58,14 @@ def open_study(
     """
     defaults = space.defaults(spec.base, spec.parameters)
     wanted = fingerprint(spec, data_hash)
-    with creating(storage):
-        return _create_or_load(storage, spec, wanted, data_hash, contents or {}, defaults)
+
+    def once(again: bool) -> optuna.Study:
+        ours = spec.model_copy(update={"load_if_exists": True}) if again else spec  # an earlier try may have made it
+        with creating(storage):
+            return _create_or_load(storage, ours, wanted, data_hash, contents or {}, defaults)
+
+    with storage_errors(storage.url):
+        return whole(once)
 
 
 def _create_or_load(

@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 from fxai import yaml_strict
 from fxai.config.metrics import floor
 from fxai.errors import FxaiError, InputError
-from fxai.files import write_text_atomic
+from fxai.files import refuse_links, write_text_atomic
 from fxai.study import space
 from fxai.study.fingerprint import git_commit, versions
 from fxai.study.objective import Objective, Report, TrialRequest
@@ -155,6 +155,7 @@ class TrialRun:
         self._flush()  # before anything is trained: a trial that is run again keeps its parameters and seed
         config = space.as_run(space.apply(self.spec.base, params), {**self.trial.user_attrs, "seed": self.seed})
         folder = trial_folder(self.folder, self.trial.number)
+        refuse_links(folder.parent, folder)
         folder.mkdir(parents=True, exist_ok=True)
         self._take_over(folder)
         path = folder / "config.yaml"

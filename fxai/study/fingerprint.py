@@ -29,10 +29,9 @@ from fxai.errors import InputError, StudyConflict
 from fxai.secrets import redact_url
 from fxai.study import space
 from fxai.study.objective import DEFAULT_OBJECTIVE, source_of
-from fxai.study.outage import whole
 from fxai.study.recorded import recorded_spec as recorded_spec
 from fxai.study.spec import StudySpec
-from fxai.study.storage import creating, load_study, storage_errors, study_names
+from fxai.study.storage import creating, load_study, study_names
 
 _MEANS_NOTHING = {"training.device", "training.seed", "training.gradient_accumulation_steps"}
 """Settings of the base config that no result depends on: each trial has its own seed. The section `wandb` does not
@@ -58,14 +57,8 @@ def open_study(
     """
     defaults = space.defaults(spec.base, spec.parameters)
     wanted = fingerprint(spec, data_hash)
-
-    def once(again: bool) -> optuna.Study:
-        ours = spec.model_copy(update={"load_if_exists": True}) if again else spec  # an earlier try may have made it
-        with creating(storage):
-            return _create_or_load(storage, ours, wanted, data_hash, contents or {}, defaults)
-
-    with storage_errors(storage.url):
-        return whole(once)
+    with creating(storage):
+        return _create_or_load(storage, spec, wanted, data_hash, contents or {}, defaults)
 
 
 def _create_or_load(
@@ -76,17 +69,18 @@ def _create_or_load(
     contents: Mapping[str, str],
     defaults: dict[str, Any],
 ) -> optuna.Study:
+    exists = spec.study_name in study_names(storage)
+    if exists and not spec.load_if_exists:
+        raise StudyConflict(
+            f"study {spec.study_name} exists already, and load_if_exists is false",
+            where=redact_url(spec.storage),
+            hint="set load_if_exists: true to go on with it, or run with --new-study",
+        )
     try:
         study = optuna.create_study(
             storage=storage, study_name=spec.study_name, directions=list(spec.directions), load_if_exists=False
         )
-    except DuplicatedStudyError:
-        if not spec.load_if_exists:
-            raise StudyConflict(
-                f"study {spec.study_name} exists already, and load_if_exists is false",
-                where=redact_url(spec.storage),
-                hint="set load_if_exists: true to go on with it, or run with --new-study",
-            ) from None
+    except DuplicatedStudyError:  # it exists, or was created by a try of which only the answer was lost
         study = load_study(storage, spec.study_name)
         _check_same(study, wanted, contents)
     if "spec_fingerprint" not in study.user_attrs:

@@ -10,7 +10,6 @@ import functools
 import logging
 import math
 import random
-import re
 import sqlite3
 import threading
 import time
@@ -21,7 +20,7 @@ from typing import Any, TypeVar
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError, PendingRollbackError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from fxai.secrets import redact
 from fxai.study.postgresql import in_short, passes
@@ -42,9 +41,6 @@ _WAITS_S = (0.1, 2.0)
 
 _BROKE_OFF = ("08", "57P", "40001", "40P01")
 """SQLSTATEs, or their beginnings: connection lost, server stopping, transaction undone because of another one."""
-
-_LOST = re.compile(r"(consuming input failed: |the connection is lost|server closed the connection unexpectedly)")
-"""What the driver says of a connection that ended without the server's word, and so without a SQLSTATE."""
 
 _KEEP_ALIVE = {
     "connect_timeout": CONNECT_TIMEOUT_S,
@@ -151,7 +147,7 @@ def whole(work: Callable[[bool], T]) -> T:
             only the answer lost.
 
     Raises:
-        Exception: anything else went wrong, or it breaks off for too long.
+        StorageInternalError, SQLAlchemyError: anything else went wrong, or it breaks off for too long.
     """
     again = False
     wait_s, longest_s = _WAITS_S
@@ -159,7 +155,7 @@ def whole(work: Callable[[bool], T]) -> T:
     while True:
         try:
             return work(again)
-        except Exception as error:
+        except DATABASE_ERRORS as error:
             if not broke_off(error) or time.monotonic() > until:
                 raise
             log.info("a transaction broke off and is done again: %s", redact(in_short(str(_cause(error)))))
@@ -171,16 +167,10 @@ def whole(work: Callable[[bool], T]) -> T:
 def broke_off(error: BaseException) -> bool:
     """Whether a transaction failed because its connection, or another transaction, cut it off."""
     cause = _cause(error)
-    if isinstance(cause, PendingRollbackError):  # Optuna has tried another statement in the transaction that broke off
-        return True
-    driver: Any = (
-        cause.orig if isinstance(cause, DBAPIError) else cause
-    )  # the latter of a connection without SQLAlchemy
-    if not hasattr(driver, "sqlstate"):
+    if not isinstance(cause, DBAPIError):
         return False
-    if isinstance(cause, DBAPIError) and cause.connection_invalidated:
-        return True
-    return (driver.sqlstate or "").startswith(_BROKE_OFF) or _LOST.match(str(driver)) is not None
+    state = getattr(cause.orig, "sqlstate", None) or ""
+    return cause.connection_invalidated or state.startswith(_BROKE_OFF)
 
 
 def _cause(error: BaseException) -> BaseException:
@@ -190,13 +180,15 @@ def _cause(error: BaseException) -> BaseException:
 class PatientStorage(RDBStorage):
     """Optuna's storage on a server that may go away: its transactions that may be done twice are.
 
-    Not among them is what creates a study or a trial: `fingerprint.open_study` and `budget.claim` do that as a whole.
+    Not among them is the creation of a trial. `budget.claim` makes those of a running study; at the start of one a
+    trial too few is created by the next start.
     """
 
     connector: Connector
 
 
 _DONE_AGAIN = (
+    "create_new_study",
     "get_study_id_from_name",
     "get_study_name_from_id",
     "get_study_directions",

@@ -164,12 +164,13 @@ def creating(storage: RDBStorage) -> Iterator[None]:
     Raises:
         StorageError: somebody else does for too long.
     """
-    if isinstance(storage, PatientStorage):
-        alone = _alone(storage.connector)
-    else:
-        alone = sqlite.alone(sqlite.path_of(storage.url, make_url(storage.url)))
-    with alone:
-        yield
+    with storage_errors(storage.url):
+        if isinstance(storage, PatientStorage):
+            alone = _alone(storage.connector)
+        else:
+            alone = sqlite.alone(sqlite.path_of(storage.url, make_url(storage.url)))
+        with alone:
+            yield
 
 
 def was_away(storage: RDBStorage, connection: sqlalchemy.Connection, within_s: float) -> bool:
@@ -224,14 +225,6 @@ def _open_postgresql(url: str, parsed: URL, create: bool, check: bool, patience_
         raise InputError(
             "PostgreSQL needs the package psycopg", where="storage", hint="pip install 'fxai[postgres]'"
         ) from error
-    storage = outage.whole(lambda _again: _with_tables(url, parsed, connector, create, check))
-    connector.patience_s = max(patience_s, outage.OUTAGE_S)
-    storage.connector = connector
-    return storage
-
-
-def _with_tables(url: str, parsed: URL, connector: Connector, create: bool, check: bool) -> PatientStorage:
-    """Optuna's storage, whose tables are there; over again where a connection broke off."""
     text = sqlite.for_optuna(parsed.set(password=None, query={}))
     with _optunas_faults(url), contextlib.ExitStack() as unless_opened, contextlib.ExitStack() as stack:
         unless_opened.callback(connector.close)
@@ -247,6 +240,8 @@ def _with_tables(url: str, parsed: URL, connector: Connector, create: bool, chec
             skip_table_creation=ready,
         )
         unless_opened.pop_all()
+    connector.patience_s = max(patience_s, outage.OUTAGE_S)
+    storage.connector = connector
     return storage
 
 

@@ -24,6 +24,7 @@ from fxai.study import ppo
 from fxai.study.checkpoints import Checkpoints
 from fxai.study.fingerprint import open_study
 from fxai.study.objective import Report, TrialRequest
+from fxai.study.slots import Slot
 from fxai.study.storage import open_storage
 from fxai.study.trial_files import CHECKPOINT, checkpoint_update
 from fxai.study.worker import Worker, WorkerSetup
@@ -212,7 +213,7 @@ class Run:
         small = {**SMALL, "training": {**SMALL["training"], **training}}
         self.spec = fakes.load(folder, training_config=small, **{"n_trials": 1, **changes})
         self.study = open_study(open_storage(self.spec.storage, create=True), self.spec, None)
-        setup = WorkerSetup(index=0, spec=self.spec, study_seed=7, folder=folder, objective="fakes:quadratic")
+        setup = WorkerSetup(slot=Slot(0), spec=self.spec, study_seed=7, folder=folder, objective="fakes:quadratic")
         self.worker = Worker(setup, self.events.append, self.stop, threading.Event())
         self.worker._objective = objective
 

@@ -21,7 +21,6 @@ from sqlalchemy import text
 from fxai import cli
 from fxai.errors import StorageError
 from fxai.study import budget, outage
-from fxai.study import storage as storage_module
 from fxai.study.fingerprint import open_study
 from fxai.study.heart import Heart
 from fxai.study.owner import Owner
@@ -45,13 +44,13 @@ def study(storage: RDBStorage, postgresql_url: str, tmp_path: Path) -> optuna.St
     return open_study(storage, fakes.load(tmp_path, storage=postgresql_url), None)
 
 
-def cut(storage: RDBStorage, *, committed: bool, monkeypatch: pytest.MonkeyPatch, after: int = 0) -> list[str]:
+def cut(storage: RDBStorage, *, committed: bool, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Break the connection once, at the next commit: before the server has heard of it, or before it has answered."""
     psycopg = pytest.importorskip("psycopg")
-    commit, done, left = storage.engine.dialect.do_commit, list[str](), iter(range(after))
+    commit, done = storage.engine.dialect.do_commit, list[str]()
 
     def broken(connection: Any) -> None:
-        if done or next(left, None) is not None:
+        if done:
             return commit(connection)
         done.append("cut")
         if committed:
@@ -141,65 +140,6 @@ def test_optunas_own_calls_go_on_over_a_broken_connection(
     study.set_user_attr("note", {"a": 1})
     assert done == ["cut"]
     assert study.user_attrs["note"] == {"a": 1}
-
-
-@both
-@pytest.mark.parametrize("commits", range(8))
-def test_a_study_whose_creation_broke_off_is_created_once(
-    storage: RDBStorage,
-    postgresql_url: str,
-    tmp_path: Path,
-    commits: int,
-    committed: bool,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    spec = fakes.load(tmp_path, storage=postgresql_url, enqueue=[{"training.learning_rate": 0.001}])
-    spec = spec.model_copy(update={"load_if_exists": False})
-    done = cut(storage, committed=committed, monkeypatch=monkeypatch, after=commits)
-    study = open_study(storage, spec, None)
-    assert done == ["cut"]
-    fixed = [trial.system_attrs["fixed_params"]["training.learning_rate"] for trial in study.get_trials()]
-    assert fixed == [3e-4, 0.001]
-    assert [trial.user_attrs for trial in study.get_trials()] == [{"default": True}, {}]
-
-
-def test_trials_whose_reading_broke_off_are_read(
-    postgresql_server: Server, storage: RDBStorage, study: optuna.Study, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    execute, cuts = storage.engine.dialect.do_execute, list[str]()
-
-    def broken(cursor: Any, statement: str, *rest: Any) -> None:
-        if not cuts and "FROM trials" in statement:
-            others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}'"
-            postgresql_server.execute(others.format(storage.engine.url.database))
-            cuts.append(statement)
-        execute(cursor, statement, *rest)
-
-    monkeypatch.setattr(storage.engine.dialect, "do_execute", broken)
-    # Optuna takes the error for too long a query, and tries another one in the same transaction
-    assert len(study.get_trials(deepcopy=False)) == 1
-    assert len(cuts) == 1
-
-
-@pytest.mark.parametrize("step", ["_has_tables", "_alone", "PatientStorage"])
-@pytest.mark.parametrize("reason", ["terminating connection", "server closed the connection unexpectedly"])
-def test_opening_goes_on_over_a_broken_connection(
-    postgresql_url: str, step: str, reason: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    psycopg = pytest.importorskip("psycopg")
-    real, cuts = getattr(storage_module, step), list[str]()
-
-    def broken(*args: Any, **kwargs: Any) -> Any:
-        if not cuts:
-            cuts.append(step)
-            kind = psycopg.errors.AdminShutdown if reason.startswith("terminating") else psycopg.OperationalError
-            raise kind(reason)
-        return real(*args, **kwargs)
-
-    monkeypatch.setattr(storage_module, step, broken)
-    with opened(postgresql_url, create=True) as storage:
-        assert cuts == [step]
-        assert storage.get_all_studies() == []
 
 
 def test_a_connection_that_died_in_the_pool_is_replaced(

@@ -134,10 +134,11 @@ def test_f5_a_second_ctrl_c_kills_and_leaves_a_readable_database(tmp_path):
     assert states(tmp_path) == ["REQUEUED", "COMPLETE", "COMPLETE"]
 
 
-def test_f6_preemption_gives_trials_back_and_exits_143(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR2])
+def test_f6_preemption_gives_trials_back_and_exits_143(tmp_path, number):
     study = start(tmp_path, "waits", n_trials=3)
     go = study.wait_for_go()
-    os.killpg(study.process.pid, signal.SIGTERM)  # SLURM signals every process of the step
+    os.killpg(study.process.pid, number)  # SLURM signals every process of the step
     code, output = study.finish()
     assert code == 143, output
     assert not is_running(go.pid)

@@ -7,7 +7,6 @@ They take turns in one process, so that a busy machine disturbs both; the best r
 
     python benchmarks/study_overhead.py
     python benchmarks/study_overhead.py --stored 100 --rounds 2
-    python benchmarks/study_overhead.py --workers 1 2 8    # instead: whole studies, trials per second and faults
     python benchmarks/study_overhead.py --results 1000 10000   # instead: seconds to write all results of so many trials
 """
 
@@ -17,7 +16,6 @@ import argparse
 import contextlib
 import io
 import os
-import re
 import tempfile
 import threading
 import time
@@ -29,14 +27,11 @@ from typing import Any
 import optuna
 import yaml
 from apart import Result
-from optuna.trial import TrialState
 from stored_trials import STEPS, drawn_trials, insert_trials, quality
 
 from fxai.config.metrics import METRIC_NAMES
-from fxai.report.terminal import PlainView
 from fxai.study import space
 from fxai.study.fingerprint import open_study
-from fxai.study.launch import Crew, run_study
 from fxai.study.objective import Report, TrialRequest
 from fxai.study.process import Mailbox
 from fxai.study.pruners import build_pruner
@@ -84,8 +79,8 @@ def _setting(config: Any, name: str) -> Any:
     return getattr(getattr(config, section), key)
 
 
-def make_spec(folder: Path, n_trials: int, name: str = "ours") -> StudySpec:
-    """The study of this benchmark, on a database in `folder`."""
+def make_spec(folder: Path, n_trials: int, name: str = "ours", **changes: Any) -> StudySpec:
+    """The study of this benchmark, on a database in `folder`; `changes` replace keys of the study."""
     (folder / "base.yaml").write_text("data: {source: ecb}\nenv: {execution: next_close}\n")
     study = {
         "study_name": name,
@@ -98,6 +93,7 @@ def make_spec(folder: Path, n_trials: int, name: str = "ours") -> StudySpec:
         "parameters": PARAMETERS,
         "n_trials": n_trials,
         "training_config": {"training": {"total_updates": STEPS[-1], "eval_frequency": STEPS[0]}},
+        **changes,
     }
     path = folder / f"{name}.yaml"
     path.write_text(yaml.safe_dump({"name": name, "results_dir": str(folder / "results"), "studies": [study]}))
@@ -204,56 +200,6 @@ def side_by_side(stored: int, rounds: int) -> dict[str, Result]:
     }
 
 
-class Listening:
-    """A view that counts events and shows them as lines, as a run without a terminal does."""
-
-    def __init__(self) -> None:
-        self.shown = io.StringIO()
-        self._view = PlainView(self.shown)
-        self.events = 0
-        self.first_s = self.last_s = 0.0
-        self.cpu_s = 0.0
-
-    def start(self, *args: Any, **kwargs: Any) -> None:
-        """Begin."""
-        self._view.start(*args, **kwargs)
-
-    def handle(self, event: dict[str, Any]) -> None:
-        """Take in one event."""
-        self.events += 1
-        if event["kind"] == "trial_started" and not self.first_s:
-            self.first_s, self.cpu_s = time.perf_counter(), -time.process_time()
-        self._view.handle(event)
-        self.last_s = time.perf_counter()
-
-    def close(self) -> None:
-        """End."""
-        self.cpu_s += time.process_time()
-        self._view.close()
-
-
-def whole_study(workers: int, n_trials: int) -> str:
-    """Run a study of real worker processes; returns a line about it."""
-    with tempfile.TemporaryDirectory() as text:
-        folder = Path(text)
-        spec, view = make_spec(folder, n_trials), Listening()
-        objective = "study_overhead:nothing"
-        crew = Crew(slots=tuple(Slot(i) for i in range(workers)))
-        outcome = run_study(spec, folder / "results", view, objective=objective, crew=crew)
-        with opened(spec.storage, readonly=True) as storage:
-            trials = load_study(storage, spec.study_name).get_trials()
-        logs = "".join(path.read_text() for path in outcome.folder.glob("logs/*.log"))
-        faults = len(re.findall(r"WARNING|ERROR|Traceback", logs))
-        numbers = {trial.number for trial in trials if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)}
-        assert numbers == set(range(n_trials)), f"{len(trials)} trials stored, {len(numbers)} finished well"
-    rate = n_trials / (view.last_s - view.first_s)
-    parent = view.cpu_s / view.events * 1e6
-    return (
-        f"{workers} workers  {n_trials} trials, each once  {rate:5.1f} trials/s  {faults} warnings and errors in the "
-        f"logs  parent: {parent:.0f} µs CPU per event"
-    )
-
-
 def all_results(stored: int) -> Iterator[str]:
     """Write what a run leaves at its end beside many trials; one line for each part."""
     from fxai.report.insights import write_insights
@@ -288,17 +234,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--stored", type=int, nargs="+", default=[100, 1000], help="trials in the database")
     parser.add_argument("--rounds", type=int, default=3, help="of ten trials each, of each contender")
-    parser.add_argument("--workers", type=int, nargs="+", help="run whole studies with so many workers instead")
     parser.add_argument("--results", type=int, nargs="+", help="write the results of so many trials instead")
-    parser.add_argument("--trials", type=int, default=400, help="of a whole study")
     args = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    for workers in args.workers or ():
-        print(whole_study(workers, args.trials))
     for stored in args.results or ():
         for line in all_results(stored):
             print(line, flush=True)
-    for stored in args.stored if not (args.workers or args.results) else ():
+    for stored in args.stored if not args.results else ():
         found = side_by_side(stored, args.rounds)
         for name, result in found.items():
             print(f"{stored:6,} stored  {name:12}  CPU {result['cpu_ms']:6.1f} ms  wall {result['wall_ms']:6.1f} ms")

@@ -115,6 +115,30 @@ def make_dir(path: Path) -> Path:
     return path
 
 
+def open_log(path: Path) -> int:
+    """A descriptor that adds to a file of text; the file and its folder are made where they are missing.
+
+    Raises:
+        InputError: the file or its folder is a symlink, or cannot be written.
+        StorageError: the disk is full or fails.
+    """
+    refuse_links(path.parent, path)
+    with _named_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0), 0o644)
+
+
+def refuse_links(*paths: Path) -> None:
+    """Refuse what would lead out of the results.
+
+    Raises:
+        InputError: one of the paths is a symlink.
+    """
+    for path in paths:
+        if path.is_symlink():
+            raise _symlink(path)
+
+
 @contextlib.contextmanager
 def _named_errors(path: Path) -> Iterator[None]:
     """Turn the system's errors into those that a person reads."""

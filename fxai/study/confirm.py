@@ -19,7 +19,7 @@ import pydantic
 from fxai.config import TrialConfig
 from fxai.config.base import Settings
 from fxai.errors import FxaiError
-from fxai.files import write_json_atomic
+from fxai.files import refuse_links, write_json_atomic
 from fxai.study.confirmed import CONFIRMATION
 from fxai.study.objective import DEFAULT_OBJECTIVE, TrialRequest, load_objective
 from fxai.study.spec import StudySpec
@@ -228,6 +228,7 @@ def _by_objective(
 ) -> dict[str, float]:
     seeded = config.model_copy(update={"training": config.training.model_copy(update={"seed": seed})})
     own = folder / "confirm" / f"{name}_{seed}"
+    refuse_links(own.parent, own)
     own.mkdir(parents=True, exist_ok=True)
     request = TrialRequest(number=0, config=seeded, ruler=spec.ruler, seed=seed, folder=own, checkpoint_s=None)
     metrics: Mapping[str, float] | None = None

@@ -69,17 +69,18 @@ def _create_or_load(
     contents: Mapping[str, str],
     defaults: dict[str, Any],
 ) -> optuna.Study:
+    exists = spec.study_name in study_names(storage)
+    if exists and not spec.load_if_exists:
+        raise StudyConflict(
+            f"study {spec.study_name} exists already, and load_if_exists is false",
+            where=redact_url(spec.storage),
+            hint="set load_if_exists: true to go on with it, or run with --new-study",
+        )
     try:
         study = optuna.create_study(
             storage=storage, study_name=spec.study_name, directions=list(spec.directions), load_if_exists=False
         )
-    except DuplicatedStudyError:
-        if not spec.load_if_exists:
-            raise StudyConflict(
-                f"study {spec.study_name} exists already, and load_if_exists is false",
-                where=redact_url(spec.storage),
-                hint="set load_if_exists: true to go on with it, or run with --new-study",
-            ) from None
+    except DuplicatedStudyError:  # it exists, or was created by a try of which only the answer was lost
         study = load_study(storage, spec.study_name)
         _check_same(study, wanted, contents)
     if "spec_fingerprint" not in study.user_attrs:

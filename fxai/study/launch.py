@@ -18,7 +18,7 @@ import optuna
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
-from fxai.files import ensure_writable_dir
+from fxai.files import ensure_writable_dir, refuse_links
 from fxai.study import budget
 from fxai.study.fingerprint import open_study, open_to_join
 from fxai.study.handle import Start
@@ -174,7 +174,10 @@ _DECIDED = ("n_trials", "sampler", "pruner", "catch_exceptions", "stall_s", "oom
 
 def _folder_of(spec: StudySpec, results_dir: Path) -> Path:
     ensure_writable_dir(results_dir, allow_symlink=True)
-    return ensure_writable_dir(results_dir / checked_name(spec.study_name, "study_name"))
+    folder = ensure_writable_dir(results_dir / checked_name(spec.study_name, "study_name"))
+    inside = [ensure_writable_dir(folder / name) for name in ("logs", "trials")]
+    refuse_links(*(path for own in (folder, *inside) for path in own.iterdir()))
+    return folder
 
 
 def _supervised(

@@ -42,8 +42,13 @@ DATABASE_ERRORS = (StorageInternalError, SQLAlchemyError, sqlite3.Error)
 _WAITS_S = (0.1, 2.0)
 """Between two tries: first and longest; each is twice the one before."""
 
-_BROKE_OFF = ("08", "57P", "40001", "40P01")
-"""SQLSTATEs, or their beginnings: connection lost, server stopping, transaction undone because of another one."""
+_BROKE_OFF = ("08", "57P", "40001", "40P01", "25P03")
+"""SQLSTATEs, or their beginnings: connection lost, server stopping, transaction undone because of another one, or of
+IDLE_S."""
+
+IDLE_S = 60
+"""A transaction in which nothing happens for so long is undone by the server: its process is suspended, and what it has
+locked would keep all others waiting."""
 
 _KEEP_ALIVE = {
     "connect_timeout": CONNECT_TIMEOUT_S,
@@ -141,6 +146,7 @@ def _in_utc(connection: Any) -> Any:
     try:
         connection.autocommit = True
         connection.execute("SET TIME ZONE 'UTC'")
+        connection.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_S}s'")
         connection.autocommit = False
     except BaseException:
         connection.close()

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from fxai.errors import FxaiError
+from fxai.files import open_log
 from fxai.study.owner import Owner
 from fxai.study.signals import STOP_SIGNALS, signal_pipe
 from fxai.study.worker import Worker, WorkerSetup
@@ -142,8 +143,7 @@ class Listener:
 
 def _write_to(path: Path) -> None:
     """Send all output, that of C code and of crashes included, to a log file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    handle = open_log(path)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
         os.dup2(handle, stream.fileno())

@@ -17,7 +17,7 @@ from fxai import yaml_strict
 from fxai.config import TrialConfig
 from fxai.config.metrics import floor
 from fxai.errors import FxaiError, InputError
-from fxai.files import make_dir, write_text_atomic
+from fxai.files import make_dir, refuse_links, write_text_atomic
 from fxai.study import space
 from fxai.study.fingerprint import git_commit, versions
 from fxai.study.objective import Objective, Report, TrialRequest
@@ -158,7 +158,9 @@ class TrialRun:
         self._flush()  # before anything is trained: a trial that is run again keeps its parameters and seed
         config = space.as_run(space.apply(self.spec.base, params), {**self.trial.user_attrs, "seed": self.seed})
         self.config = config
-        folder = make_dir(trial_folder(self.folder, self.trial.number))
+        folder = trial_folder(self.folder, self.trial.number)
+        refuse_links(folder.parent, folder)
+        make_dir(folder)
         self._take_over(folder)
         path = folder / "config.yaml"
         write_text_atomic(path, yaml_strict.dump(config.model_dump(mode="json")))

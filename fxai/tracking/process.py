@@ -15,6 +15,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from fxai.files import open_log
 from fxai.study.signals import STOP_SIGNALS
 from fxai.tracking.study import TrackedStudy
 
@@ -69,8 +70,7 @@ def _end_by(seconds: float) -> None:
 
 def _write_to(path: Path) -> None:
     """Send all output to a log file: the terminal belongs to the view."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    handle = open_log(path)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
         os.dup2(handle, stream.fileno())

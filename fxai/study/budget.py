@@ -229,7 +229,7 @@ def _put_back(
     blame: bool,
     changed: Mapping[str, Any],
 ) -> Requeued:
-    attempt = int(frozen.user_attrs.get("attempt", 1))
+    attempt, progress = _attempt(frozen.user_attrs)
     attrs: dict[str, Any] = {"error": reason}
     again = None
     if blame and attempt >= MAX_ATTEMPTS:
@@ -240,12 +240,28 @@ def _put_back(
         template = create_trial(
             state=TrialState.WAITING,
             system_attrs={"fixed_params": fixed},
-            user_attrs={**kept, **changed, "requeue_of": frozen.number, "attempt": attempt + blame},
+            user_attrs={
+                **kept,
+                **changed,
+                "requeue_of": frozen.number,
+                "attempt": attempt + blame,
+                **({"progress": progress} if progress else {}),
+            },
         )
         again = int(storage._get_prepared_new_trial(study_id, template, session).number)
         attrs["requeued_as"] = again
     _set_attrs(storage, session, frozen._trial_id, attrs)
     return Requeued(frozen.number, again, attrs["error"])
+
+
+def _attempt(attrs: Mapping[str, Any]) -> tuple[int, int]:
+    """Which attempt a trial is since it last got further, and the update from which it went on then.
+
+    Deaths between two checkpoints say something about a trial; those of a long one, each further on, of the machine.
+    """
+    attempt, progress = int(attrs.get("attempt", 1)), int(attrs.get("progress", 0))
+    begun = int(attrs.get("continued_from") or 0)
+    return (1, begun) if begun > progress else (attempt, progress)
 
 
 def reclaim(

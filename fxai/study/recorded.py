@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     import optuna
 
 
+def recorded_budget(study: optuna.Study, fallback: int) -> int:
+    """`n_trials` of the spec that the study was last run with, as the database has it now."""
+    told = study.user_attrs.get("spec")
+    n_trials = told.get("n_trials") if isinstance(told, dict) else None
+    return n_trials if isinstance(n_trials, int) else fallback
+
+
 def recorded_spec(study: optuna.Study, url: str) -> StudySpec:
     """The spec that the study was last run with; `url` is its database, which is not recorded.
 

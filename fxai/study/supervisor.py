@@ -48,6 +48,9 @@ LOG_TAIL = 20
 LOOK_EVERY_S = BEAT_S
 """How often the parent looks for trials whose workers, its own or others', have stopped beating."""
 
+AT_ONCE = 1000
+"""Events of one worker in a round of the loop."""
+
 AWAY_S = 10.0
 """A loop that comes round so late was suspended, and its workers were too: nobody hangs for that."""
 
@@ -122,7 +125,7 @@ class Supervisor:
                 self._log(f"stopping: running trials go back to the queue{kills}")
                 self._stop_all()
             for worker in list(self._workers):
-                self._listen(worker)
+                self._listen(worker, AT_ONCE)
                 if not self.killed and (worker.has_left or not worker.process.is_alive()):
                     self._bury(worker)
             self._look_at_the_clock()
@@ -158,10 +161,11 @@ class Supervisor:
             self._log(f"{count.running} {plural} in other processes: waiting for them (Ctrl-C ends the wait)")
         return bool(self._workers or count.running)
 
-    def _listen(self, worker: Handle) -> None:
-        """Take all that the worker has sent."""
-        while (event := worker.hear()) is not None:
+    def _listen(self, worker: Handle, most: int | None = None) -> None:
+        """Take what the worker has sent, at most so many events: one that floods the pipe is not the only one."""
+        while most != 0 and (event := worker.hear()) is not None:
             self._take(worker, event)
+            most = None if most is None else most - 1
 
     def _take(self, worker: Handle, event: dict[str, Any]) -> None:
         kind = event["kind"]

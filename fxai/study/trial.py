@@ -140,6 +140,8 @@ class TrialRun:
         """Record from where the training goes on, or say that it does not although it should."""
         if report.continued_from is not None:
             self.attrs["continued_from"] = report.continued_from
+            # at once: whether a trial that dies again has got further decides about its attempts
+            self.trial.set_user_attr("continued_from", report.continued_from)
         elif self._expected is not None and self._last_step == 0:
             self._log("starts over: its checkpoint cannot be used, and the worker's log says why")
 

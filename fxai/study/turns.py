@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import logging
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +20,11 @@ IN_TURNS = ("GridSampler", "QMCSampler", "BruteForceSampler")
 """The others draw from a seed of the trial's own, and need no turns."""
 
 LOCK_NAME = ".draw.lock"
+
+LONGEST_TURN_S = 60.0
+POLL_S = 0.01
+
+log = logging.getLogger("fxai.worker")
 
 
 @contextlib.contextmanager
@@ -36,7 +43,21 @@ def turn_to_draw(folder: Path, sampler: str) -> Iterator[None]:
         try:
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
             turn.callback(os.close, handle)
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            _wait(handle)
         except OSError as error:
             raise no_locks(path, error) from error
         yield
+
+
+def _wait(handle: int) -> None:
+    """Until the lock is ours. Whoever is suspended in its turn is passed over: a point drawn twice is no great loss."""
+    deadline = time.monotonic() + LONGEST_TURN_S
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                log.warning("another worker has been drawing for %.0f s; its turn is over", LONGEST_TURN_S)
+                return
+            time.sleep(POLL_S)

@@ -26,6 +26,7 @@ from fxai.study.heart import Heart
 from fxai.study.objective import DeviceLost, OutOfMemory, load_objective, shrunk
 from fxai.study.owner import Owner
 from fxai.study.pruners import build_pruner
+from fxai.study.recorded import recorded_budget
 from fxai.study.samplers import build_sampler
 from fxai.study.sampling import Seen, make_quick
 from fxai.study.slots import Slot
@@ -136,8 +137,8 @@ class Worker:
             if self._drain.is_set():
                 return "drained"
             for taken in budget.reclaim(self.storage, study_id):
-                self._emit(taken.event())
-            trial_id = budget.claim(self.storage, study_id, self.spec.n_trials, self._owner)
+                self._taken_back(taken)
+            trial_id = budget.claim(self.storage, study_id, self._n_trials(), self._owner)
             if trial_id is None:
                 return "budget"
             self._trial_id = trial_id
@@ -151,6 +152,10 @@ class Worker:
             if self._unfit is not None:
                 return self._unfit
         return "stopped"
+
+    def _n_trials(self) -> int:
+        """The study's budget; whoever leads it may have begun again with another since this worker joined."""
+        return recorded_budget(self.study, self.spec.n_trials) if self.setup.crew else self.spec.n_trials
 
     def _run_trial(self, trial_id: int, number: int) -> None:
         started = time.monotonic()
@@ -285,7 +290,13 @@ class Worker:
         """Hand the trial back to the queue, unless somebody did already; `changed` attributes are those of the next."""
         taken = budget.requeue(self.storage, trial_id, reason, blame=blame, changed=changed)
         if taken is not None:
-            self._emit(taken.event())
+            self._taken_back(taken)
+
+    def _taken_back(self, taken: budget.Requeued) -> None:
+        """Tell of a trial that was taken from its worker; one that failed for good needs its checkpoint no more."""
+        if taken.requeued_as is None:
+            drop_checkpoints(trial_folder(self.setup.folder, taken.number))
+        self._emit(taken.event())
 
     def _log(self, text: str) -> None:
         log.info(text)

@@ -67,6 +67,18 @@ def test_whoever_leads_stays_while_others_train(tmp_path):
     assert states(tmp_path) == ["REQUEUED", "REQUEUED", "COMPLETE", "COMPLETE"]
 
 
+def test_a_smaller_budget_of_a_new_leader_holds_for_those_who_joined(tmp_path):
+    leader, joined, _ = lead_and_join(tmp_path, n_trials=30)
+    leader.interrupt()  # trial 0 waits again, as trial 2
+    assert leader.finish()[0] == 130
+    anew = Orchestrator(tmp_path, "fakes:opens_later", ("--n-trials", "3"))
+    anew.wait_for_go()
+    (tmp_path / "open").touch()
+    assert anew.finish()[0] == 0
+    assert joined.finish()[0] == 0
+    assert sorted(states(tmp_path)) == ["COMPLETE"] * 3 + ["REQUEUED"]
+
+
 def leader_worker(folder: Path) -> int:
     return int(trials(folder)[0].user_attrs["owner"]["pid"])
 

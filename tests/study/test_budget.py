@@ -108,6 +108,22 @@ def test_the_third_blamed_attempt_is_the_last(storage, study):
     assert budget.tally(storage, study._study_id).failed == 1
 
 
+def test_deaths_of_a_trial_that_gets_further_use_up_no_attempts(storage, study):
+    attempts = []
+    # from which update each attempt went on: the first starts over; 10 and 20 are progress, twice 20 is none
+    for begun in (None, 10, 20, 20, 20):
+        trial_id = budget.claim(storage, study._study_id, 1, ME)
+        attempts.append(storage.get_trial(trial_id).user_attrs.get("attempt"))
+        if begun is not None:
+            budget.set_trial_attrs(storage, trial_id, {"continued_from": begun})
+        assert budget.requeue(storage, trial_id, "died", blame=True) is not None
+    # a death after progress is the first again: 1 + 1
+    assert attempts == [None, 2, 2, 2, 3]
+    last = study.trials[-1]
+    assert last.state == TrialState.FAIL
+    assert last.user_attrs["error"] == "died; given up after 3 attempts"
+
+
 def test_interruptions_use_up_no_attempts(storage, study):
     for _ in range(5):
         trial_id = budget.claim(storage, study._study_id, 4, ME)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
-from fakes import load, report
+from fakes import load
 
 from fxai.study import slots
 from fxai.study.launch import Crew, run_study
-from fxai.study.objective import Report, TrialRequest
 from fxai.study.slots import Slot
 from fxai.study.spec import StudySpec
 from fxai.study.storage import load_study, opened
@@ -127,20 +125,13 @@ def test_workers_take_turns_with_the_gpus(tmp_path: Path, monkeypatch: pytest.Mo
     assert [place.gpu for place in slots.slots_of(named)[0]] == [None] * 3  # the config says which
 
 
-def placed(request: TrialRequest) -> Iterator[Report]:
-    """Tells where it runs."""
-    cores = sum(2**core for core in os.sched_getaffinity(0))
-    yield report(1, float(cores))
-    yield report(2, float(os.environ["OMP_NUM_THREADS"] + os.environ.get("CUDA_VISIBLE_DEVICES", "")))
-
-
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system pins no process")
 def test_a_worker_keeps_to_its_slot(tmp_path: Path) -> None:
     core = max(os.sched_getaffinity(0))
     before = dict(os.environ)
     spec = load(tmp_path, n_trials=1, pruner={"type": "NopPruner"})
     crew = Crew(slots=(Slot(0, (core,), "7"),))
-    run_study(spec, tmp_path / "results", Silent(), objective="test_workers:placed", crew=crew)
+    run_study(spec, tmp_path / "results", Silent(), objective="fakes:placed", crew=crew)
     with opened(spec.storage, readonly=True) as storage:
         (trial,) = load_study(storage, spec.study_name).get_trials()
     assert trial.intermediate_values == {1: 2.0**core, 2: 17.0}  # one thread, GPU 7

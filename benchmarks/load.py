@@ -24,9 +24,9 @@ from optuna.trial import FrozenTrial, TrialState
 from study_overhead import make_spec
 
 from fxai.report.terminal import PlainView
-from fxai.study.launch import Crew, run_study
-from fxai.study.slots import Slot
-from fxai.study.storage import load_study, opened
+from fxai.study.database.storage import load_study, opened
+from fxai.study.workers.launch import Crew, run_study
+from fxai.study.workers.slots import Slot
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "tests"))
 

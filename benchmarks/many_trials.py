@@ -101,9 +101,9 @@ def build(folder: Path, count: int) -> None:
     import optuna
     import yaml
 
+    from fxai.study.database.storage import opened
     from fxai.study.fingerprint import open_study
     from fxai.study.spec import load_specs
-    from fxai.study.storage import opened
 
     warnings.simplefilter("ignore")
     optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -107,8 +107,8 @@ def redraw(url: str, name: str, folder: Path) -> dict[str, Any]:
     from fxai.report.insights import write_insights
     from fxai.report.page import write_report
     from fxai.report.plots import write_plots
+    from fxai.study.database.storage import load_study, opened
     from fxai.study.recorded import recorded_spec
-    from fxai.study.storage import load_study, opened
 
     with opened(url, readonly=True) as storage:
         study = load_study(storage, name)
@@ -154,8 +154,8 @@ def main() -> None:
 
 
 def build(spec: StudySpec, trials: int) -> None:
+    from fxai.study.database.storage import opened
     from fxai.study.fingerprint import open_study
-    from fxai.study.storage import opened
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with opened(spec.storage, create=True) as storage:

@@ -31,15 +31,15 @@ from stored_trials import STEPS, drawn_trials, insert_trials, quality
 
 from fxai.config.metrics import METRIC_NAMES
 from fxai.study import space
+from fxai.study.database.storage import load_study, open_storage, opened
 from fxai.study.fingerprint import open_study
 from fxai.study.objective import Report, TrialRequest
-from fxai.study.process import Mailbox
 from fxai.study.pruners import build_pruner
 from fxai.study.samplers import build_sampler
-from fxai.study.slots import Slot
 from fxai.study.spec import StudySpec, load_specs
-from fxai.study.storage import load_study, open_storage, opened
-from fxai.study.worker import Worker, WorkerSetup
+from fxai.study.workers.process import Mailbox
+from fxai.study.workers.slots import Slot
+from fxai.study.workers.worker import Worker, WorkerSetup
 
 PARAMETERS: list[dict[str, Any]] = [
     {"name": "training.learning_rate", "type": "float_log", "low": 1e-5, "high": 1e-2},

@@ -13,9 +13,9 @@ from small import SMALL
 
 from fxai.config.metrics import METRIC_NAMES
 from fxai.study import space
+from fxai.study.database.storage import open_storage
 from fxai.study.fingerprint import open_study
 from fxai.study.spec import StudySpec, load_specs
-from fxai.study.storage import open_storage
 
 RATE, GAMMA = "training.learning_rate", "training.gamma"
 FLAG, COEFFICIENT = "env.reward.enable_drawdown_penalty", "env.reward.drawdown_penalty_coefficient"

@@ -17,11 +17,11 @@ from fxai.commands import run as commands
 from fxai.commands.ready import bars_needed
 from fxai.errors import InputError, StudyConflict
 from fxai.report import talk
-from fxai.study.budget import claim, requeue
+from fxai.study.database.budget import claim, requeue
+from fxai.study.database.storage import open_storage
 from fxai.study.fingerprint import open_study
 from fxai.study.owner import Owner
 from fxai.study.spec import load_specs
-from fxai.study.storage import open_storage
 
 ROOT = Path(__file__).parents[1]
 HEAVY = ("torch", "pandas", "plotly", "wandb", "scipy")

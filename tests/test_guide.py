@@ -18,7 +18,7 @@ from test_docs import COMMANDS, GUIDE, ROOT, WRITTEN_BY_A_BLOCK, rows
 from fxai import cli
 from fxai.errors import InputError
 from fxai.report.results import BEST_PARAMS, load_best_params
-from fxai.study.storage import load_study, opened
+from fxai.study.database.storage import load_study, opened
 
 BLOCKS = re.findall(r"^```(python|yaml)\n(.*?)^```", GUIDE, re.S | re.M)
 FILES = {text.split("\n")[0].removeprefix("# "): text for _, text in BLOCKS if re.match(r"# \w+\.(py|yaml)\n", text)}

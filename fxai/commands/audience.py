@@ -15,8 +15,8 @@ from fxai.report.talk import say
 if TYPE_CHECKING:
     from fxai.report.json_lines import JsonView
     from fxai.report.outcome import Outcome
-    from fxai.study.launch import RunOutcome, View
     from fxai.study.spec import SpecFile, StudySpec
+    from fxai.study.workers.launch import RunOutcome, View
     from fxai.tracking.notify import Notifier
 
 
@@ -163,7 +163,7 @@ def best_sentence(outcome: Outcome) -> str:
 def _outcome(spec: StudySpec) -> Outcome | None:
     """The study as its database has it; None where that cannot be read any more."""
     from fxai.report.outcome import outcome_of
-    from fxai.study.storage import load_study, opened
+    from fxai.study.database.storage import load_study, opened
 
     with suppress(FxaiError), opened(spec.storage, readonly=True, patience_s=0.0) as storage:
         return outcome_of(load_study(storage, spec.study_name), spec.metric_names)

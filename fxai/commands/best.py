@@ -11,11 +11,11 @@ from fxai.report.json_lines import as_json, result_record
 from fxai.report.outcome import outcome_of
 from fxai.report.results import results_path, write_best, write_trials
 from fxai.report.summary import print_best
+from fxai.study.database.reader import reading
+from fxai.study.database.records import StudyRecord, as_study
 from fxai.study.names import checked_name
 from fxai.study.owner import Owner
-from fxai.study.reader import reading
 from fxai.study.recorded import recorded_spec
-from fxai.study.records import StudyRecord, as_study
 
 if TYPE_CHECKING:
     from fxai.study.spec import StudySpec

@@ -9,7 +9,7 @@ from fxai.report.compare import print_comparison, write_comparison
 from fxai.report.facts import read_facts
 from fxai.report.tables import print_list
 from fxai.report.terminal import PIPE, make_console
-from fxai.study.reader import reading
+from fxai.study.database.reader import reading
 
 
 def compare_command(args: argparse.Namespace) -> int:

@@ -29,10 +29,10 @@ from fxai.study.confirm import (
     retrain,
     write_confirmation,
 )
+from fxai.study.database.storage import load_study, opened
 from fxai.study.names import checked_name
 from fxai.study.recorded import recorded_spec
 from fxai.study.spec import StudySpec
-from fxai.study.storage import load_study, opened
 
 
 def confirm_command(args: argparse.Namespace) -> int:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from fxai.errors import InputError
 from fxai.report.talk import say
-from fxai.study.slots import slots_of
 from fxai.study.spec import StudySpec
+from fxai.study.workers.slots import slots_of
 
 if TYPE_CHECKING:
-    from fxai.study.launch import Crew
+    from fxai.study.workers.launch import Crew
 
 
 @contextmanager
@@ -24,7 +24,7 @@ def crew_of(spec: StudySpec, args: argparse.Namespace) -> Iterator[Crew]:
         InputError: options that do not go together, or no Ray cluster.
     """
     if args.launcher == "ray":
-        from fxai.study.cluster import ray_crew
+        from fxai.study.workers.cluster import ray_crew
 
         with ray_crew(spec, args.ray_address) as (crew, fewer):
             _say(fewer, args)
@@ -32,7 +32,7 @@ def crew_of(spec: StudySpec, args: argparse.Namespace) -> Iterator[Crew]:
         return
     if args.ray_address is not None:
         raise InputError("is of no use without --launcher ray", where="--ray-address")
-    from fxai.study.launch import Crew
+    from fxai.study.workers.launch import Crew
 
     slots, fewer = slots_of(spec, oversubscribe=args.oversubscribe)
     _say(fewer, args)

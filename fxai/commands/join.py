@@ -13,11 +13,11 @@ from fxai.commands.ready import bars_of, ready_market
 from fxai.errors import InputError
 from fxai.report.talk import say
 from fxai.report.text import done_of
-from fxai.study.launch import RunOutcome, join_study
-from fxai.study.reader import NotOfStudies
+from fxai.study.database.reader import NotOfStudies
+from fxai.study.database.storage import load_study, opened
 from fxai.study.recorded import recorded_spec
 from fxai.study.spec import SpecFile, StudySpec
-from fxai.study.storage import load_study, opened
+from fxai.study.workers.launch import RunOutcome, join_study
 
 LOOK_EVERY_S = 2.0
 """How often `--wait` looks whether the study has begun."""

@@ -16,8 +16,8 @@ from fxai.report.text import clean, duration, number
 from fxai.study.forecast import forecast
 from fxai.study.objective import DEFAULT_OBJECTIVE
 from fxai.study.pruners import first_acting_step
-from fxai.study.slots import slots_of
 from fxai.study.spec import StudySpec, load_specs
+from fxai.study.workers.slots import slots_of
 
 START_S = 6.0
 """What a worker takes to import and to read the bars, about."""

@@ -17,7 +17,7 @@ def plots_command(args: argparse.Namespace) -> int:
     from fxai.report.insights import write_insights
     from fxai.report.page import write_report
     from fxai.report.plots import write_plots
-    from fxai.study.storage import load_study, opened
+    from fxai.study.database.storage import load_study, opened
 
     with opened(args.storage, readonly=True) as storage:
         study = load_study(storage, args.study)

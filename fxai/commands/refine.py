@@ -19,10 +19,10 @@ from fxai.report.insights.sample import sample_of
 from fxai.report.outcome import outcome_of
 from fxai.report.talk import say
 from fxai.report.text import count
+from fxai.study.database.storage import load_study, opened
 from fxai.study.names import checked_name
 from fxai.study.recorded import recorded_spec
 from fxai.study.spec import StudySpec, load_specs
-from fxai.study.storage import load_study, opened
 
 PRESETS = Path("config/optuna")
 

@@ -48,7 +48,7 @@ def run_command(args: argparse.Namespace) -> int:
 
 
 def _run_one(specs: SpecFile, spec: StudySpec, args: argparse.Namespace, audience: Audience) -> int:
-    from fxai.study.launch import run_study
+    from fxai.study.workers.launch import run_study
 
     if args.new_study:
         spec = _under_free_name(spec)
@@ -108,7 +108,7 @@ def _write(
     from fxai.report.insights import write_insights
     from fxai.report.results import write_results
     from fxai.report.summary import print_summary
-    from fxai.study.storage import load_study, opened
+    from fxai.study.database.storage import load_study, opened
 
     with opened(spec.storage, readonly=True, patience_s=patience_s) as storage:
         study = load_study(storage, spec.study_name)
@@ -167,8 +167,8 @@ def _inheriting(specs: SpecFile, spec: StudySpec, args: argparse.Namespace) -> S
 
 
 def _under_free_name(spec: StudySpec) -> StudySpec:
+    from fxai.study.database.storage import opened, study_names
     from fxai.study.fingerprint import free_name
-    from fxai.study.storage import opened, study_names
 
     with opened(spec.storage, create=True) as storage:
         if spec.study_name not in study_names(storage):

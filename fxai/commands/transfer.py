@@ -23,11 +23,11 @@ from fxai.report.outcome import is_feasible, outcome_of
 from fxai.report.results import BEST_PARAMS, load_best_params, write_best
 from fxai.report.talk import say
 from fxai.report.text import clean, count, done_of, number
+from fxai.study.database.storage import load_study, opened, study_names
 from fxai.study.fingerprint import differences
 from fxai.study.inherited import INHERITED, Inherited, load_inherited, write_inherited
 from fxai.study.recorded import recorded_spec
 from fxai.study.spec import StudySpec
-from fxai.study.storage import load_study, opened, study_names
 from fxai.study.transfer import Finished, check_enough, check_ruler, inherit, unlike, with_inherited
 
 

@@ -19,7 +19,7 @@ from fxai.dashboard.extras import Extras
 from fxai.dashboard.guard import ARRIVED_AT, Guard, ReadOnly, WsgiApp
 from fxai.dashboard.login import Login
 from fxai.errors import InputError
-from fxai.study.storage import open_storage
+from fxai.study.database.storage import open_storage
 
 _PORTS_TRIED = 50
 

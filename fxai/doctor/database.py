@@ -12,8 +12,8 @@ from fxai.doctor.place import Place
 from fxai.doctor.snapshot import Snapshot, sqlite_file
 from fxai.errors import FxaiError
 from fxai.secrets import redact_url
-from fxai.study.mounts import network_file_system
-from fxai.study.reader import NotOfStudies
+from fxai.study.database.mounts import network_file_system
+from fxai.study.database.reader import NotOfStudies
 
 LOG_BYTES = 100_000_000
 """A write-ahead log of this size was not folded into its database for long: some reader never lets go."""

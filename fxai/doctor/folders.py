@@ -13,8 +13,8 @@ from fxai.doctor.finding import Finding, note, ok, wrong
 from fxai.doctor.place import Place
 from fxai.doctor.snapshot import sqlite_file
 from fxai.report.text import count
-from fxai.study.lock import LOCK_NAME
-from fxai.study.turns import LOCK_NAME as DRAW_LOCK_NAME
+from fxai.study.workers.lock import LOCK_NAME
+from fxai.study.workers.turns import LOCK_NAME as DRAW_LOCK_NAME
 
 LOCKS = Path("/proc/locks")
 
@@ -25,7 +25,7 @@ TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}\.tmp")
 """As fxai.files.open_atomic names them."""
 
 DRAFT = "draft.db"
-"""In a folder beside a database that is being created (fxai.study.storage)."""
+"""In a folder beside a database that is being created (fxai.study.database.storage)."""
 
 
 def check(place: Place) -> Iterator[Finding]:

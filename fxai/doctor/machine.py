@@ -10,7 +10,7 @@ from pathlib import Path
 from fxai.doctor.finding import Finding, note, ok, wrong
 from fxai.doctor.place import Place
 from fxai.market.reading.memory import available_bytes
-from fxai.study import slots
+from fxai.study.workers import slots
 
 WORKER_BYTES = 500_000_000
 """What a worker takes with a model of the default size, about (README: 354 MiB in training, on top of its bars)."""

@@ -15,10 +15,10 @@ from fxai.doctor.trials import holder_of, is_own, running_of
 from fxai.errors import FxaiError
 from fxai.report.text import clean
 from fxai.secrets import redact
-from fxai.study import budget
-from fxai.study.mark import clear_dead_mark
-from fxai.study.records import StudyRecord
-from fxai.study.storage import opened
+from fxai.study.database import budget
+from fxai.study.database.mark import clear_dead_mark
+from fxai.study.database.records import StudyRecord
+from fxai.study.database.storage import opened
 
 
 def repair(place: Place) -> list[Finding]:

@@ -11,8 +11,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from fxai.errors import FxaiError
-from fxai.study.reader import Reader, reading
-from fxai.study.records import State, StudyRecord
+from fxai.study.database.reader import Reader, reading
+from fxai.study.database.records import State, StudyRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

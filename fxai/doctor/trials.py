@@ -1,7 +1,7 @@
 """Studies left in the middle: trials whose worker is gone, queues that nobody serves, marks of dead processes.
 
-The judgement is that of fxai.study.budget, made on what was read: a trial is taken back when its worker is dead on
-this host, or when it had no beat for GRACE_PERIOD_S.
+The judgement is that of fxai.study.database.budget, made on what was read: a trial is taken back when its worker is
+dead on this host, or when it had no beat for GRACE_PERIOD_S.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from fxai.doctor.finding import Finding, note, ok, wrong
 from fxai.doctor.place import Place
 from fxai.doctor.snapshot import Snapshot
 from fxai.report.text import clean, count, duration
+from fxai.study.database.records import State, StudyRecord, TrialRecord
+from fxai.study.database.storage import GRACE_PERIOD_S
 from fxai.study.owner import Owner
 from fxai.study.presets import presets
-from fxai.study.records import State, StudyRecord, TrialRecord
-from fxai.study.storage import GRACE_PERIOD_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from fxai.report.html import escape, heading, page, paragraphs, table
 from fxai.report.outcome import Outcome, first_value, is_feasible
 from fxai.report.tables import print_table
 from fxai.report.text import NOTHING, clean, done_of, duration, number, short_names, signed
-from fxai.study.records import active_time
+from fxai.study.database.records import active_time
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -17,8 +17,8 @@ from fxai.report.insights import INSIGHTS, Insights, load_insights
 from fxai.report.outcome import Outcome, duration_s, first_value, outcome_of
 from fxai.report.standing import metric_names
 from fxai.study.confirmed import is_confirmed
-from fxai.study.reader import Reader
-from fxai.study.records import StudyRecord, active_time, as_study
+from fxai.study.database.reader import Reader
+from fxai.study.database.records import StudyRecord, active_time, as_study
 
 if TYPE_CHECKING:
     from fxai.study.confirm import Confirmation

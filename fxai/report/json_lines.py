@@ -44,7 +44,7 @@ def _now() -> str:
 
 
 class JsonView:
-    """A view (fxai.study.launch.View) that writes lines of JSON."""
+    """A view (fxai.study.workers.launch.View) that writes lines of JSON."""
 
     def __init__(self, stream: TextIO | None = None, *, now: Callable[[], str] = _now) -> None:
         self._stream = SteadyStream(stream if stream is not None else sys.stdout)

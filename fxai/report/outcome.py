@@ -1,7 +1,7 @@
 """What a study's trials say: which is best, how the default config did, what to make of it.
 
-Reads any optuna study, or a record of one (fxai.study.records), without torch and Optuna; used by the result files,
-the summary and the plots, so that they agree.
+Reads any optuna study, or a record of one (fxai.study.database.records), without torch and Optuna; used by the result
+files, the summary and the plots, so that they agree.
 "Best" is the best COMPLETE, feasible trial with a finite value; optuna's own best_value may be infinite.
 """
 

@@ -31,7 +31,7 @@ from fxai.report.text import (
     signed,
 )
 from fxai.secrets import redact_url, without_password
-from fxai.study.reader import reading
+from fxai.study.database.reader import reading
 
 TOP = 5
 """Parameters that are named, the most important first."""

@@ -1,6 +1,7 @@
 """How far a study is: its state, its trials, who runs it, how long it will take, and the command to type next.
 
-Reads records of the database (fxai.study.records) and what config/optuna offers; imports neither Optuna nor the spec.
+Reads records of the database (fxai.study.database.records) and what config/optuna offers; imports neither Optuna nor
+the spec.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from fxai import defaults
 from fxai.report.outcome import Outcome, first_value, is_feasible, outcome_of
 from fxai.secrets import without_password
 from fxai.study.confirmed import is_confirmed
+from fxai.study.database.reader import Reader
+from fxai.study.database.records import State, StudyRecord, TrialRecord, as_study
 from fxai.study.owner import Owner
 from fxai.study.presets import Preset
-from fxai.study.reader import Reader
-from fxai.study.records import State, StudyRecord, TrialRecord, as_study
 
 NOT_STARTED, RUNNING, INTERRUPTED, FINISHED = "not started", "running", "interrupted", "finished"
 NEEDS_TRANSFER, WAITS = "needs transfer", "waits"
@@ -30,7 +31,7 @@ FOREIGN = "not FxAI's"
 """Another program's study, of which no budget is known."""
 
 SILENT_S = 60.0
-"""Without a beat for this long a worker that cannot be asked is taken for dead (fxai.study.storage.GRACE_PERIOD_S)."""
+"""Without a beat for this long a worker that cannot be asked is taken for dead: GRACE_PERIOD_S of the storage."""
 
 RECENT = 20
 """Finished trials whose length the rest is expected to have."""

@@ -16,8 +16,8 @@ from fxai.report.tables import print_list, print_table
 from fxai.report.terminal import PIPE, make_console
 from fxai.report.text import NOTHING, TOO_FEW_TRADES, clean, done_of, duration, number
 from fxai.secrets import redact_url
+from fxai.study.database.reader import reading, sqlite_exists
 from fxai.study.presets import presets
-from fxai.study.reader import reading, sqlite_exists
 
 _WIDE = 100
 """Columns of a terminal from which a study is one row of a table; below, it is a few lines."""

@@ -1,6 +1,6 @@
 """What a terminal shows while a study runs: a live table, plain lines, or nothing.
 
-A view is told of events (fxai.study.launch.View) and only shows them; a lost terminal never hurts the study.
+A view is told of events (fxai.study.workers.launch.View) and only shows them; a lost terminal never hurts the study.
 Names and messages pass through `text.clean`, no markup is parsed, and no meaning hangs on colour alone.
 """
 

@@ -28,10 +28,10 @@ from fxai.env.plugins import content_hash
 from fxai.errors import InputError, StudyConflict
 from fxai.secrets import redact_url
 from fxai.study import space
+from fxai.study.database.storage import creating, load_study, study_names
 from fxai.study.objective import DEFAULT_OBJECTIVE, source_of
 from fxai.study.recorded import recorded_spec as recorded_spec
 from fxai.study.spec import StudySpec
-from fxai.study.storage import creating, load_study, study_names
 
 _MEANS_NOTHING = {"training.device", "training.seed", "training.gradient_accumulation_steps"}
 """Settings of the base config that no result depends on: each trial has its own seed. The section `wandb` does not

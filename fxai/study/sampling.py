@@ -23,7 +23,7 @@ Seen = dict[tuple[str, ...], dict[int, tuple[Any, ...] | None]]
 class Intersection(IntersectionSearchSpace):
     """Parameters that all finished trials have with one and the same distribution.
 
-    Trials read through `fxai.study.rows` share one mapping for one space, so few comparisons are left.
+    Trials read through `fxai.study.database.rows` share one mapping for one space, so few comparisons are left.
     """
 
     def calculate(self, study: Study, use_cache: bool = False) -> dict[str, BaseDistribution]:

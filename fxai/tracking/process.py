@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from fxai.files import open_log
-from fxai.study.signals import STOP_SIGNALS
+from fxai.study.workers.signals import STOP_SIGNALS
 from fxai.tracking.study import TrackedStudy
 
 LONGEST_END_S = 30.0

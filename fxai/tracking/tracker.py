@@ -21,9 +21,9 @@ from typing import Any
 
 from fxai.errors import FxaiError
 from fxai.files import ensure_writable_dir
-from fxai.study.launch import View
-from fxai.study.signals import interrupt_blocked
 from fxai.study.spec import StudySpec
+from fxai.study.workers.launch import View
+from fxai.study.workers.signals import interrupt_blocked
 from fxai.tracking.credentials import HINT, effective_mode
 from fxai.tracking.process import main
 from fxai.tracking.study import TrackedStudy

@@ -20,8 +20,8 @@ from fxai.config.load import get_dotted, load_trial_config
 from fxai.errors import InputError
 from fxai.report.outcome import outcome_of
 from fxai.study.confirm import load_confirmation
+from fxai.study.database.storage import load_study, opened
 from fxai.study.inherited import INHERITED, load_inherited
-from fxai.study.storage import load_study, opened
 
 ROOT = Path(__file__).parents[2]
 LONGEST_S = 300

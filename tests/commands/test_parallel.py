@@ -10,8 +10,8 @@ import yaml
 from small import SMALL
 
 from fxai import cli
-from fxai.study import launch, slots
-from fxai.study.slots import Slot
+from fxai.study.workers import launch, slots
+from fxai.study.workers.slots import Slot
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from fxai import cli, yaml_strict
+from fxai.study.database.storage import opened
 from fxai.study.fingerprint import open_study
 from fxai.study.spec import StudySpec, load_specs
-from fxai.study.storage import opened
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from fxai.cli import main
 from fxai.commands.refine import refine_command
 from fxai.config.load import flat
 from fxai.errors import InputError
+from fxai.study.database.storage import opened
 from fxai.study.fingerprint import _record, open_study
 from fxai.study.spec import StudySpec, load_specs
-from fxai.study.storage import opened
 
 
 def place(params: Mapping[str, Any]) -> float:

@@ -16,10 +16,10 @@ from fxai.commands.find import Found, find_spec
 from fxai.commands.lint import PRUNERS as PRUNER_WORDS
 from fxai.commands.lint import SAMPLERS as SAMPLER_WORDS
 from fxai.errors import InputError
-from fxai.study import slots
+from fxai.study.database.storage import load_study, opened
 from fxai.study.pruners import PRUNERS
 from fxai.study.samplers import SAMPLERS
-from fxai.study.storage import load_study, opened
+from fxai.study.workers import slots
 
 PARAMETERS = [{"name": "training.learning_rate", "type": "float", "low": 0.0001, "high": 0.002}]
 
@@ -95,7 +95,7 @@ def four_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_study_runs_by_name_with_as_many_workers_as_asked(
     specs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from fxai.study import launch
+    from fxai.study.workers import launch
 
     asked: list[int] = []
     real = launch.run_study

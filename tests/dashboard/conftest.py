@@ -24,8 +24,8 @@ from serving import free_port, serving
 from fxai.dashboard.access import access_for
 from fxai.dashboard.token import Token
 from fxai.evaluate.curve import EquityCurve
+from fxai.study.database.storage import open_storage
 from fxai.study.fingerprint import open_study
-from fxai.study.storage import open_storage
 from fxai.study.trial_files import LearningCurve, trial_folder, write_equity
 
 STUDY = "fake"

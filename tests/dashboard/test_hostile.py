@@ -24,7 +24,7 @@ import optuna
 import pytest
 from serving import free_port
 
-from fxai.study.storage import open_storage
+from fxai.study.database.storage import open_storage
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "Zk3-test_token-of-tests-only-9xQ2"

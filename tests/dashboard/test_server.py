@@ -17,7 +17,7 @@ from fxai.dashboard.guard import Guard
 from fxai.dashboard.server import _never_write, dashboard_server
 from fxai.dashboard.token import Token
 from fxai.errors import InputError
-from fxai.study.storage import open_storage, study_names
+from fxai.study.database.storage import open_storage, study_names
 
 HERE = "127.0.0.1:8052"
 LOOPBACK = access_for("127.0.0.1", 8052)

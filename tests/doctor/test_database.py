@@ -14,9 +14,9 @@ from fxai.doctor import database
 from fxai.doctor.finding import Finding
 from fxai.doctor.place import Place, find_place
 from fxai.doctor.snapshot import take
-from fxai.study import mounts
+from fxai.study.database import mounts
+from fxai.study.database.storage import open_storage, opened
 from fxai.study.fingerprint import open_study
-from fxai.study.storage import open_storage, opened
 
 
 def found(place: Place) -> list[Finding]:

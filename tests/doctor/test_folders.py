@@ -11,7 +11,7 @@ import pytest
 from fxai.doctor import folders
 from fxai.doctor.finding import Finding
 from fxai.doctor.place import Place
-from fxai.study.lock import study_lock
+from fxai.study.workers.lock import study_lock
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from fxai.doctor import machine
 from fxai.doctor.finding import Finding
 from fxai.doctor.machine import threads
 from fxai.doctor.place import Place, find_place
-from fxai.study import slots
+from fxai.study.workers import slots
 
 
 def found(check: str, place: Place | None = None) -> list[Finding]:

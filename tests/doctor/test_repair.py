@@ -18,11 +18,11 @@ from harness import resume_here, start, states, wait_for_end
 from fxai import cli
 from fxai.doctor.place import Place, find_place
 from fxai.doctor.repair import repair
-from fxai.study import budget
+from fxai.study.database import budget
+from fxai.study.database.mark import KEY, clear_dead_mark
+from fxai.study.database.storage import load_study, opened
 from fxai.study.fingerprint import open_study
-from fxai.study.mark import KEY, clear_dead_mark
 from fxai.study.owner import Owner
-from fxai.study.storage import load_study, opened
 
 ME = Owner.current()
 GONE = Owner(ME.host, ME.pid, (ME.pid_start or 0) + 1, ME.pid_namespace)

@@ -12,11 +12,11 @@ from fxai.doctor import trials
 from fxai.doctor.finding import Finding
 from fxai.doctor.place import find_place
 from fxai.doctor.snapshot import Snapshot, take
-from fxai.study import budget
+from fxai.study.database import budget
+from fxai.study.database.mark import KEY
+from fxai.study.database.storage import opened
 from fxai.study.fingerprint import open_study
-from fxai.study.mark import KEY
 from fxai.study.owner import Owner
-from fxai.study.storage import opened
 
 ME = Owner.current()
 GONE = Owner(ME.host, ME.pid, (ME.pid_start or 0) + 1, ME.pid_namespace)

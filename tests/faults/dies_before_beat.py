@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fakes import quadratic
 
-from fxai.study.heart import Heart
+from fxai.study.workers.heart import Heart
 
 _DONE = Path("died")
 

@@ -18,15 +18,15 @@ def main() -> int:
         notes=(), derived=(), data_hash="bars", contents={}, check_execution=lambda execution: None, validation=None
     )  # type: ignore[attr-defined]
     sys.modules["fxai.market.data"] = market
-    import fxai.study.launch
+    import fxai.study.workers.launch
     from fxai import cli
 
     if "FXAI_TEST_GRACE_S" in os.environ:
         import quick_grace  # noqa: F401
 
     for name in ("run_study", "join_study"):
-        real = getattr(fxai.study.launch, name)
-        setattr(fxai.study.launch, name, functools.partial(real, objective=sys.argv[1]))
+        real = getattr(fxai.study.workers.launch, name)
+        setattr(fxai.study.workers.launch, name, functools.partial(real, objective=sys.argv[1]))
     return cli.main(sys.argv[2:])
 
 

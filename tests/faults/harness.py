@@ -16,10 +16,10 @@ from typing import Any
 import fakes
 from optuna.trial import FrozenTrial
 
-from fxai.study.launch import Crew
-from fxai.study.slots import Slot
-from fxai.study.storage import load_study, open_storage
-from fxai.study.worker import Worker, WorkerSetup
+from fxai.study.database.storage import load_study, open_storage
+from fxai.study.workers.launch import Crew
+from fxai.study.workers.slots import Slot
+from fxai.study.workers.worker import Worker, WorkerSetup
 
 DRIVER = Path(__file__).parent / "driver.py"
 LONGEST_S = 60

@@ -6,11 +6,11 @@ import json
 import sys
 from pathlib import Path
 
-from fxai.study import budget
+from fxai.study.database import budget
+from fxai.study.database.storage import load_study, open_storage
 from fxai.study.fingerprint import open_study
 from fxai.study.owner import Owner
 from fxai.study.spec import StudySpec, load_specs
-from fxai.study.storage import load_study, open_storage
 
 
 def claim(spec: StudySpec) -> list[int]:

@@ -5,8 +5,9 @@ import os
 
 from fakes import opens_later
 
-from fxai.study import budget, supervisor, worker
-from fxai.study.heart import Heart
+from fxai.study.database import budget
+from fxai.study.workers import supervisor, worker
+from fxai.study.workers.heart import Heart
 
 GRACE_S = float(os.environ["FXAI_TEST_GRACE_S"])
 

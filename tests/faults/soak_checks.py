@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from soak import SECRET, Soak
 from soaked import FAILS
 
-from fxai.study.storage import load_study, opened
+from fxai.study.database.storage import load_study, opened
 
 RATE = "training.learning_rate"
 END_S = 15.0

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from harness import run, trials
 
-from fxai.study import supervisor
-from fxai.study.handle import Handle
+from fxai.study.workers import supervisor
+from fxai.study.workers.handle import Handle
 
 STUDY = Path(supervisor.__file__).parent
 RECORDED = {

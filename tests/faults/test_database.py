@@ -18,8 +18,8 @@ from optuna.trial import FrozenTrial, TrialState
 from postgresql import Server
 from until_told import END
 
+from fxai.study.database.storage import load_study, opened
 from fxai.study.fingerprint import open_study
-from fxai.study.storage import load_study, opened
 
 AWAY = "the study database does not answer"
 BACK = "the study database answers again"

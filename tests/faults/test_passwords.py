@@ -15,8 +15,8 @@ from postgresql import Server
 from until_told import END
 
 from fxai import cli
-from fxai.study.reader import reading
-from fxai.study.storage import load_study, open_storage, opened
+from fxai.study.database.reader import reading
+from fxai.study.database.storage import load_study, open_storage, opened
 
 SECRET = "Zx{q@}%w:/'9\\"
 """All that URLs, format strings, password files and shells treat in a way of their own."""

@@ -16,8 +16,8 @@ from optuna.trial import TrialState
 from fxai import cli
 from fxai.errors import StudyConflict
 from fxai.report.terminal import QuietView
-from fxai.study import supervisor
-from fxai.study.launch import run_study
+from fxai.study.workers import supervisor
+from fxai.study.workers.launch import run_study
 
 RESULTS = Path("results/fake/fake_results.json")
 
@@ -208,7 +208,7 @@ def test_f13_a_second_orchestrator_is_refused_and_names_the_first(tmp_path):
 
 def seen_from_another_host(monkeypatch, lives_s: float) -> None:
     monkeypatch.setattr("socket.gethostname", lambda: "elsewhere")
-    monkeypatch.setattr("fxai.study.mark.LIVES_S", lives_s)
+    monkeypatch.setattr("fxai.study.database.mark.LIVES_S", lives_s)
 
 
 def test_f13_a_study_that_another_host_leads_is_refused_while_its_leader_beats(tmp_path, monkeypatch):
@@ -240,7 +240,7 @@ def test_f13_a_leader_that_died_with_its_host_is_followed_while_others_train(tmp
     leader.finish()
     (tmp_path / "open").touch()
     seen_from_another_host(monkeypatch, lives_s=1.5)
-    monkeypatch.setattr("fxai.study.budget.GRACE_PERIOD_S", 3.0)
+    monkeypatch.setattr("fxai.study.database.budget.GRACE_PERIOD_S", 3.0)
     said: list[str] = []
     view = QuietView()
     monkeypatch.setattr(view, "handle", lambda event: said.append(str(event.get("text"))), raising=False)

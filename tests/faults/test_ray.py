@@ -13,7 +13,7 @@ import fakes
 import pytest
 from harness import Orchestrator, names_of_states
 
-from fxai.study.storage import load_study, opened
+from fxai.study.database.storage import load_study, opened
 
 NODES = Path(__file__).parent / "ray_nodes.py"
 

@@ -10,8 +10,8 @@ from optuna.trial import TrialState
 
 from fxai import cli
 from fxai.report.results import load_best_params, write_results
+from fxai.study.database.storage import load_study, opened
 from fxai.study.inherited import INHERITED, load_inherited
-from fxai.study.storage import load_study, opened
 from fxai.study.transfer import with_inherited
 
 GOOD = [(0.1 * i, {RATE: 0.001, GAMMA: 0.5 + 0.01 * i}) for i in range(4)]

@@ -12,8 +12,8 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState, create_trial
 
+from fxai.study.database.storage import opened
 from fxai.study.owner import Owner
-from fxai.study.storage import opened
 
 SPACE = {
     "training.learning_rate": FloatDistribution(1e-5, 1e-2, log=True),

@@ -25,7 +25,7 @@ from fxai.report.compare import (
 )
 from fxai.report.facts import Facts, read_facts
 from fxai.report.terminal import make_console
-from fxai.study.reader import reading
+from fxai.study.database.reader import reading
 
 HOSTILE = "</script><img src=x>\x1b[31m"
 NOON = datetime(2026, 5, 5, 12)
@@ -111,7 +111,7 @@ def test_minimised_and_empty_studies(database: Path) -> None:
     assert [value for _, _, value in running_best(two.outcome)] == [1.0, 3.0, 3.0]  # sharpe is the first metric
     two.record.directions[0] = two.record.directions[1]
     from fxai.report.outcome import outcome_of
-    from fxai.study.records import as_study
+    from fxai.study.database.records import as_study
 
     down = outcome_of(as_study(two.record), ["sharpe", "turnover"])
     assert [value for _, _, value in running_best(down)] == [1.0, 1.0]

@@ -20,7 +20,7 @@ from fxai.report.overview import print_results
 from fxai.report.terminal import make_console
 from fxai.study.confirm import FORMAT as CONFIRM_FORMAT
 from fxai.study.confirm import Confirmation, compare, write_confirmation
-from fxai.study.reader import reading
+from fxai.study.database.reader import reading
 
 HOSTILE = "evil\x1b[31m<b>"
 

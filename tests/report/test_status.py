@@ -21,9 +21,9 @@ from fxai.errors import InputError
 from fxai.report.standing import Place, Standing, standings
 from fxai.report.status import print_status
 from fxai.report.terminal import make_console
+from fxai.study.database.reader import reading
 from fxai.study.owner import Owner
 from fxai.study.presets import Preset, presets
-from fxai.study.reader import reading
 
 ALIVE = Owner.current()
 DEAD = Owner(ALIVE.host, ALIVE.pid, 1, ALIVE.pid_namespace)

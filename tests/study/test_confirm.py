@@ -8,7 +8,6 @@ from chained import BEST_OF_SMALL, spec_of, write_specs
 from scipy import stats
 
 from fxai.study import space
-from fxai.study.budget import trial_seed
 from fxai.study.confirm import (
     CONFIRMATION,
     FORMAT,
@@ -20,6 +19,7 @@ from fxai.study.confirm import (
     retrain,
     write_confirmation,
 )
+from fxai.study.database.budget import trial_seed
 from fxai.study.objective import TrialRequest
 
 

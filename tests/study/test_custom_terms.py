@@ -13,12 +13,12 @@ from small import SMALL, small_config
 
 from fxai import cli
 from fxai.errors import StudyConflict
+from fxai.study.database.storage import open_storage
 from fxai.study.fingerprint import open_study
 from fxai.study.objective import TrialRequest
 from fxai.study.ppo import objective
-from fxai.study.slots import Slot
-from fxai.study.storage import open_storage
-from fxai.study.worker import Worker, WorkerSetup
+from fxai.study.workers.slots import Slot
+from fxai.study.workers.worker import Worker, WorkerSetup
 
 TERM = """from fxai.env.plugins import reward_term
 

@@ -7,8 +7,8 @@ import pytest
 from fakes import load
 
 from fxai.errors import InputError, StudyConflict
+from fxai.study.database.storage import load_study, open_storage
 from fxai.study.fingerprint import check_plugins, fingerprint, free_name, open_study, recorded_spec, study_seed
-from fxai.study.storage import load_study, open_storage
 
 RATE = {"name": "training.learning_rate", "type": "float", "low": 0.0001, "high": 0.002}
 

@@ -16,7 +16,7 @@ from fxai.study.samplers import random_parameters
 from fxai.study.space import apply, defaults, suggest
 from fxai.study.space_checks import _reward_flags
 from fxai.study.spec import load_specs
-from fxai.study.trial import TrialRun
+from fxai.study.workers.trial import TrialRun
 
 ROOT = Path(__file__).parents[2]
 PRESETS = sorted((ROOT / "config" / "optuna").glob("*.yaml"))

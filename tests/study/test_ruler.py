@@ -9,10 +9,10 @@ import pytest
 from fakes import load, report
 
 from fxai.errors import ConfigError, StudyConflict
+from fxai.study.database.storage import open_storage
 from fxai.study.fingerprint import differences, fingerprint, open_study
 from fxai.study.recorded import recorded_spec
-from fxai.study.storage import open_storage
-from fxai.study.trial import TrialRun
+from fxai.study.workers.trial import TrialRun
 
 FLAG = "env.reward.enable_drawdown_penalty"
 COEFFICIENT = "env.reward.drawdown_penalty_coefficient"

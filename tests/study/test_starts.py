@@ -11,9 +11,9 @@ from fakes import load, write_spec
 
 from fxai.config.load import get_dotted
 from fxai.errors import ConfigError
+from fxai.study.database.storage import opened
 from fxai.study.fingerprint import fingerprint, open_study
 from fxai.study.spec import StudySpec, load_specs
-from fxai.study.storage import opened
 
 PARAMETERS = [
     {"name": "training.learning_rate", "type": "float_log", "low": 0.0001, "high": 0.01},

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import fxai
-from fxai.commands.arguments import commands
+from fxai.commands.entries import commands
 from fxai.errors import FxaiError
 from fxai.report.talk import say
 from fxai.secrets import redact

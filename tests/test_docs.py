@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from fxai import cli
-from fxai.commands.arguments import commands
+from fxai.commands.entries import commands
 from fxai.dashboard.token import make_command
 from fxai.errors import FxaiError, InputError, StorageError, StudyConflict
 

@@ -48,7 +48,7 @@ def chain_command(args: argparse.Namespace) -> int:
 
 def _run_args(phase: Phase, args: argparse.Namespace) -> argparse.Namespace:
     """The arguments of `run` for one phase: the overrides reach every phase."""
-    plain = {"new_study": False, "without_transfer": False, "join": False}
+    plain = {"new_study": False, "without_transfer": False, "join": False, "wait": None}
     own = {"spec": phase.file.path, "study_name": phase.spec.study_name, **plain}
     return argparse.Namespace(**{**vars(args), **own})
 

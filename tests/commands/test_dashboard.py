@@ -10,8 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from fxai.commands import dashboard
-from fxai.commands.arguments import dashboard_options
+from fxai.commands import dashboard, options
 from fxai.errors import InputError
 
 SPEC = """
@@ -41,7 +40,7 @@ def asked(monkeypatch):
 
 def args(**given):
     parser = argparse.ArgumentParser()
-    dashboard_options(parser)
+    options.dashboard(parser)
     return argparse.Namespace(**{**vars(parser.parse_args([])), **given})
 
 

@@ -1,13 +1,11 @@
-"""The commands and their options, in the order in which the help lists them.
+"""The options of each command; argparse prints their help and their errors.
 
-Nothing heavy is imported here: a command's module is imported when the command runs.
+Nothing heavy is imported here: help answers at once.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from fxai import defaults
@@ -21,122 +19,14 @@ from fxai.commands.values import seconds as _seconds
 Parser = argparse.ArgumentParser
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A command of the command line."""
-
-    summary: str
-    options: Callable[[Parser], None]
-    """Adds its options to its parser."""
-
-    function: str
-    """`module:function`, called with the parsed arguments; returns the exit code."""
-
-
-def commands() -> dict[str, Entry]:
-    """Every command by its name."""
-    return {
-        "run": Entry(
-            "Run or resume the studies of a spec file; the word `run` may be left out.",
-            run_options,
-            "fxai.commands.run:run_command",
-        ),
-        "parallel": Entry(
-            "Run or resume the parallel search, or another spec, with N workers.",
-            parallel_options,
-            "fxai.commands.run:run_command",
-        ),
-        "study": Entry(
-            "Run or resume a study by its name, found among the specs of config/optuna.",
-            study_options,
-            "fxai.commands.study:study_command",
-        ),
-        "lint": Entry(
-            "Check a spec without running it, and forecast its trials, time and disk on this machine.",
-            lint_options,
-            "fxai.commands.lint:lint_command",
-        ),
-        "best": Entry(
-            "Print the best trial of a study and export its parameters and config.",
-            best_options,
-            "fxai.commands.best:best_command",
-        ),
-        "status": Entry(
-            "List studies and phases: how far they are, who runs them, what to type next.",
-            status_options,
-            "fxai.commands.status:status_command",
-        ),
-        "results": Entry(
-            "Compare what the phases found, or other studies: best, default, improvement, top parameters.",
-            results_options,
-            "fxai.commands.results:results_command",
-        ),
-        "compare": Entry(
-            "Set studies side by side and draw their histories into one plot.",
-            compare_options,
-            "fxai.commands.compare:compare_command",
-        ),
-        "refine": Entry(
-            "Write a new spec from what a study shows: freeze, narrow or widen its parameters.",
-            refine_options,
-            "fxai.commands.refine:refine_command",
-        ),
-        "plots": Entry(
-            "Draw the plots of a study and its report again from the database.",
-            plots_options,
-            "fxai.commands.plots:plots_command",
-        ),
-        "dashboard": Entry(
-            "Serve Optuna's dashboard until Ctrl-C, on this machine or, with a token, to others.",
-            dashboard_options,
-            "fxai.commands.dashboard:dashboard_command",
-        ),
-        "transfer": Entry(
-            "Carry the best settings of one phase to the next.",
-            transfer_options,
-            "fxai.commands.transfer:transfer_command",
-        ),
-        "chain": Entry(
-            "Run all phases, each from the best of the one before, and confirm the best of the last.",
-            chain_options,
-            "fxai.commands.chain:chain_command",
-        ),
-        "confirm": Entry(
-            "Train a study's best and the default again with fresh seeds, and say which is better.",
-            confirm_options,
-            "fxai.commands.confirm:confirm_command",
-        ),
-        "train": Entry(
-            "Train one agent from a training config, for example an exported best config.",
-            train_options,
-            "fxai.commands.train:train_command",
-        ),
-        "backtest": Entry(
-            "Trade a trained agent on the validation bars, or on a file of bars.",
-            backtest_options,
-            "fxai.commands.backtest:backtest_command",
-        ),
-        "data-check": Entry(
-            "Report what price files hold and what is wrong with them.",
-            data_check_options,
-            "fxai.commands.data_check:data_check_command",
-        ),
-        "doctor": Entry(
-            "Say what is wrong on this machine and with these studies, and what mends it.",
-            doctor_options,
-            "fxai.commands.doctor:doctor_command",
-        ),
-    }
-
-
-def run_options(parser: Parser) -> None:
+def run(parser: Parser) -> None:
     """Options of `run`."""
     parser.add_argument("--spec", metavar="FILE", type=Path, required=True, help="study spec (YAML)")
     _which_options(parser)
     _override_options(parser)
 
 
-def parallel_options(parser: Parser) -> None:
+def parallel(parser: Parser) -> None:
     """Options of `parallel`."""
     parser.add_argument("n_jobs", metavar="N", type=_count, help="workers")
     spec = Path("config/optuna/parallel_search.yaml")
@@ -145,7 +35,7 @@ def parallel_options(parser: Parser) -> None:
     _override_options(parser, n_jobs=False)
 
 
-def study_options(parser: Parser) -> None:
+def study(parser: Parser) -> None:
     """Options of `study`."""
     parser.add_argument("study", metavar="NAME", help="a study's name, or that of its spec file")
     _specs_option(parser)
@@ -153,7 +43,7 @@ def study_options(parser: Parser) -> None:
     _override_options(parser)
 
 
-def lint_options(parser: Parser) -> None:
+def lint(parser: Parser) -> None:
     """Options of `lint`."""
     parser.add_argument(
         "spec", metavar="SPEC", help="spec file (YAML), or the name of one of config/optuna or its study"
@@ -166,7 +56,7 @@ def lint_options(parser: Parser) -> None:
     parser.set_defaults(timeout=None, storage=None)
 
 
-def chain_options(parser: Parser) -> None:
+def chain(parser: Parser) -> None:
     """Options of `chain`."""
     _specs_option(parser)
     _min_trials_option(parser)
@@ -174,7 +64,7 @@ def chain_options(parser: Parser) -> None:
     _override_options(parser)
 
 
-def transfer_options(parser: Parser) -> None:
+def transfer(parser: Parser) -> None:
     """Options of `transfer`."""
     parser.add_argument("--from-phase", metavar="N", type=_count, help="phase whose best is carried")
     parser.add_argument("--to-phase", metavar="N", type=_count, help="phase that it is carried to")
@@ -188,7 +78,7 @@ def transfer_options(parser: Parser) -> None:
     parser.set_defaults(n_trials=None, timeout=None)
 
 
-def confirm_options(parser: Parser) -> None:
+def confirm(parser: Parser) -> None:
     """Options of `confirm`."""
     _study_argument(parser)
     _seeds_option(parser, least=2)
@@ -232,14 +122,14 @@ def _override_options(parser: Parser, *, n_jobs: bool = True) -> None:
     _set_option(parser, "override a setting for all trials, for example training.total_updates=50; may be repeated")
 
 
-def plots_options(parser: Parser) -> None:
+def plots(parser: Parser) -> None:
     """Options of `plots`."""
     _study_argument(parser)
     _storage_option(parser)
     _results_option(parser)
 
 
-def best_options(parser: Parser) -> None:
+def best(parser: Parser) -> None:
     """Options of `best`."""
     _study_argument(parser)
     _storage_option(parser)
@@ -247,14 +137,14 @@ def best_options(parser: Parser) -> None:
     _json_option(parser)
 
 
-def status_options(parser: Parser) -> None:
+def status(parser: Parser) -> None:
     """Options of `status`."""
     _storage_option(parser)
     _results_option(parser)
     _json_option(parser)
 
 
-def results_options(parser: Parser) -> None:
+def results(parser: Parser) -> None:
     """Options of `results`."""
     parser.add_argument("studies", metavar="STUDY", nargs="*", help="names of studies; default: the phases")
     parser.add_argument("--all", action="store_true", help="every study of the database")
@@ -263,14 +153,14 @@ def results_options(parser: Parser) -> None:
     _json_option(parser)
 
 
-def compare_options(parser: Parser) -> None:
+def compare(parser: Parser) -> None:
     """Options of `compare`."""
     parser.add_argument("studies", metavar="STUDY", nargs="+", help="names of two or more studies")
     _storage_option(parser)
     _results_option(parser)
 
 
-def refine_options(parser: Parser) -> None:
+def refine(parser: Parser) -> None:
     """Options of `refine`."""
     _study_argument(parser)
     _storage_option(parser)
@@ -280,7 +170,7 @@ def refine_options(parser: Parser) -> None:
     parser.add_argument("--force", action="store_true", help="replace a refined spec that exists")
 
 
-def dashboard_options(parser: Parser) -> None:
+def dashboard(parser: Parser) -> None:
     """Options of `dashboard`."""
     add = parser.add_argument
     add("--spec", metavar="FILE", type=Path, help="study spec (YAML): its database, port and results folder")
@@ -295,7 +185,7 @@ def dashboard_options(parser: Parser) -> None:
     add("--read-only", action="store_true", help="nobody may; the default where others can come")
 
 
-def doctor_options(parser: Parser) -> None:
+def doctor(parser: Parser) -> None:
     """Options of `doctor`."""
     add = parser.add_argument
     add("--spec", metavar="FILE", type=Path, help="study spec (YAML): its database, results folder, port and needs")
@@ -308,14 +198,14 @@ def doctor_options(parser: Parser) -> None:
     _json_option(parser)
 
 
-def train_options(parser: Parser) -> None:
+def train(parser: Parser) -> None:
     """Options of `train`."""
     parser.add_argument("--config", metavar="FILE", type=Path, required=True, help="training config (YAML)")
     parser.add_argument("--ruler", metavar="FILE", type=Path, help="config to score with; default: the study's")
     parser.add_argument("--out", metavar="DIR", type=Path, help="where the agent is saved")
 
 
-def backtest_options(parser: Parser) -> None:
+def backtest(parser: Parser) -> None:
     """Options of `backtest`."""
     parser.add_argument("--config", metavar="FILE", type=Path, required=True, help="training config (YAML)")
     parser.add_argument("--weights", metavar="FILE", type=Path, required=True, help="weights that train saved")
@@ -343,7 +233,7 @@ def backtest_options(parser: Parser) -> None:
     )
 
 
-def data_check_options(parser: Parser) -> None:
+def data_check(parser: Parser) -> None:
     """Options of a file have the names that they have under `data`, and are checked as those are."""
     add = parser.add_argument
     add("files", metavar="FILE", type=Path, nargs="*", help="file of bars")

@@ -1,6 +1,6 @@
 """Trials per minute of a study with one worker and with as many as there are cores, each pinned to its own.
 
-    python benchmarks/workers.py --trials 8 --repeats 3
+    python benchmarks/workers.py
 
 Real PPO trainings on the bundled rates; the studies take turns, so that a machine that is busy is so for all.
 """
@@ -22,8 +22,8 @@ ROOT = Path(__file__).parent.parent
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trials", type=int, default=8)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--trials", type=int, default=24)
+    parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--updates", type=int, default=16)
     args = parser.parse_args()
     many = len(cores())

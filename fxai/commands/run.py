@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from fxai.commands.audience import Audience
 from fxai.commands.crews import crew_of
 from fxai.commands.find import chosen
-from fxai.commands.join import join_command
 from fxai.commands.overrides import warn_of_overrides, with_overrides
 from fxai.commands.phases import places, typed_transfer_of
 from fxai.commands.ready import bars_of, data_hash_of, ready_market
@@ -34,6 +33,8 @@ def run_command(args: argparse.Namespace) -> int:
     for warning in specs.warnings:
         say(f"warning: {warning}")
     if args.join:
+        from fxai.commands.join import join_command
+
         return join_command(specs, args)
     if args.wait is not None:
         raise InputError("is of no use without --join", where="--wait")

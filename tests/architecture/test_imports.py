@@ -93,6 +93,16 @@ def test_nothing_that_answers_at_once_imports_torch(module):
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize(
+    "module", ["fxai.cli", "fxai.commands.run", "fxai.commands.study", "fxai.commands.status", "fxai.commands.best"]
+)
+def test_what_answers_beside_ten_thousand_trials_imports_no_optuna(module):
+    # importing it takes longer than the answer may
+    code = f"import sys, {module}; print([m for m in ('optuna', 'sqlalchemy', 'numpy') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_importing_the_package_has_no_effect():
     code = "import sys; before = set(sys.modules); import fxai; print(sorted(set(sys.modules) - before))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

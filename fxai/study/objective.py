@@ -50,7 +50,7 @@ class TrialRequest:
     """The trial's own folder; it exists. Files `checkpoint*` in it are handed to the trial that repeats a trial which
     was cut short, and removed when a trial ends."""
 
-    checkpoint_s: float | None = 60.0
+    checkpoint_s: float | None = 20.0
     """Seconds of training between two checkpoints; None for none while it runs."""
 
     stopping: Callable[[], bool] = _never

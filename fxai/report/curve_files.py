@@ -6,7 +6,6 @@ import csv
 import math
 import os
 import stat
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,8 +64,3 @@ def _parsed(text: str) -> Columns | None:
 
 def _number(cell: str) -> float:
     return float(cell) if cell else math.nan
-
-
-def last_value(values: Sequence[float] | None) -> float | None:
-    """The last number that is one."""
-    return next((value for value in reversed(values or ()) if math.isfinite(value)), None)

@@ -98,13 +98,6 @@ class StudySpec(Settings):
         return self.model_copy(update=changed).on_ruler(self.ruler, free)
 
     @property
-    def start_name(self) -> str:
-        """What trial 0 runs, in words."""
-        if self.inherited is not None:
-            return "inherited config"
-        return "start config" if self.start else "default config"
-
-    @property
     def of_ppo(self) -> bool:
         """Whether a trial is FxAI's own training, which `poe train` repeats; else it is a function of the user's."""
         return self.objective == DEFAULT_OBJECTIVE

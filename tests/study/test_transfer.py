@@ -68,7 +68,6 @@ def test_phase_two_freezes_what_phase_one_found_and_the_ruler_stays(specs):
     spec = with_inherited(two, inherited)
     assert (spec.base.training.learning_rate, spec.base.training.gamma) == (0.002, 0.7)
     assert spec.ruler == two.ruler
-    assert spec.start_name == "inherited config"
 
 
 def test_phase_three_receives_both_and_starts_where_it_searches_again(specs):

@@ -196,6 +196,8 @@ def _best(progress: RunProgress) -> str:
 def _tally(progress: RunProgress) -> str:
     counts = progress.counts
     parts = [f"{counts['complete']} complete", f"{counts['pruned']} pruned", f"{counts['fail']} failed"]
+    if progress.elsewhere:
+        parts.append(f"{progress.elsewhere} done elsewhere")
     if counts["requeued"]:
         parts.append(f"{counts['requeued']} requeued")
     if progress.finished_before:

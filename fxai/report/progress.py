@@ -61,6 +61,8 @@ class RunProgress:
         self.finished_before = finished
         self.best = best
         self.direction = direction
+        self.elsewhere = 0
+        """Trials that other processes have finished meanwhile (`--join`), as far as was told."""
         self.counts: Counter[str] = Counter()
         self.rows: dict[int, TrialRow] = {}
         self.ended = False
@@ -73,6 +75,9 @@ class RunProgress:
     def apply(self, event: Mapping[str, Any]) -> TrialRow | None:
         """Take in one event; returns the trial's row, or None for events that are about no trial."""
         kind = event.get("kind")
+        if kind == "tally":
+            self.elsewhere = max(0, event["finished"] - self.finished_before - self.finished_now)
+            return None
         if kind == "trial_started":
             row = self._row(event)
             row.params = dict(event["params"])
@@ -136,7 +141,7 @@ class RunProgress:
     @property
     def done(self) -> int:
         """Trials of the budget that are finished."""
-        return self.finished_before + self.finished_now
+        return self.finished_before + self.finished_now + self.elsewhere
 
     @property
     def elapsed_s(self) -> float:

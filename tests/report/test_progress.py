@@ -164,3 +164,16 @@ def test_other_events_change_nothing(clock: Clock) -> None:
     assert progress.apply({"kind": "log", "text": "hello"}) is None
     assert progress.apply({"kind": "bye"}) is None
     assert progress.rows == {}
+
+
+def test_trials_that_others_finish_count_as_done(clock: Clock) -> None:
+    progress = make(clock, finished=2)
+    start(progress, 2)
+    finish(progress, 2, "complete", 1.0)
+    assert progress.apply({"kind": "tally", "finished": 6}) is None
+    assert (progress.elsewhere, progress.done) == (3, 6)  # 6 less 2 before and 1 here
+    start(progress, 6)
+    finish(progress, 6, "complete", 1.0)
+    assert progress.done == 7
+    progress.apply({"kind": "tally", "finished": 7})  # that one was ours
+    assert (progress.elsewhere, progress.done) == (3, 7)

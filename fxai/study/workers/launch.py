@@ -51,7 +51,8 @@ class View(Protocol):
         """Called once, before the first event."""
 
     def handle(self, event: dict[str, Any]) -> None:
-        """Take in one event: study (what it is), trial_started, report, trial_finished or log."""
+        """Take in one event: study (what it is), trial_started, report, trial_finished, tally (how many trials have
+        finished, those of other processes too) or log."""
 
     def close(self) -> None:
         """Called once, however the run ends."""

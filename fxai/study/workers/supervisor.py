@@ -287,6 +287,7 @@ class Supervisor:
         if not self._ending():
             self._reclaim({})
             self._start_up_to(self._to_start())
+        self.tell({"kind": "tally", "finished": budget.tally(self.storage, self.study_id).finished})
 
     def _kill_the_hung(self, now: float) -> None:
         """End workers whose trial has not moved for `stall_s`; their trial is tried again, as after any death."""

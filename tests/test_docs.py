@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from shipped import shipped
 
 from fxai import cli
 from fxai.commands.entries import commands
@@ -153,7 +154,7 @@ def test_the_table_of_options_is_complete() -> None:
 
 def test_the_table_of_specs_is_that_of_the_files() -> None:
     told = {row[0].strip("`"): row for row in rows(GUIDE, "| spec | study |")}
-    files = {path.relative_to(ROOT).as_posix(): path for path in (ROOT / "config" / "optuna").glob("*.yaml")}
+    files = {path.relative_to(ROOT).as_posix(): path for path in shipped("config/optuna")}
     assert told.keys() == files.keys()
     for name, path in files.items():
         (study,) = yaml.safe_load(path.read_text(encoding="utf-8"))["studies"]

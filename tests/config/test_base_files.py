@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from shipped import shipped
 
 from fxai import yaml_strict
 from fxai.config import DataConfig, TrialConfig
 from fxai.config.load import field_names, get_dotted, load_trial_config
 
 FOLDER = Path(__file__).parents[2] / "config" / "base"
-FILES = sorted(FOLDER.glob("*.yaml"))
+FILES = shipped("config/base")
 
 MARKETS = [file for file in FILES if file.stem not in ("cartpole", "acrobot")]
 

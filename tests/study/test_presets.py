@@ -8,6 +8,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+from shipped import shipped
 
 from fxai import yaml_strict
 from fxai.config.load import get_dotted, load_trial_config, validate
@@ -19,7 +20,7 @@ from fxai.study.spec import load_specs
 from fxai.study.workers.trial import TrialRun
 
 ROOT = Path(__file__).parents[2]
-PRESETS = sorted((ROOT / "config" / "optuna").glob("*.yaml"))
+PRESETS = shipped("config/optuna")
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""The files that the project ships; a user's own specs and configs may lie beside them, and are no business of tests."""
+"""The files that the project ships; a user's own specs and configs may lie beside them, and no test minds them."""
 
 from __future__ import annotations
 

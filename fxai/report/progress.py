@@ -77,6 +77,9 @@ class RunProgress:
         kind = event.get("kind")
         if kind == "tally":
             self.elsewhere = max(0, event["finished"] - self.finished_before - self.finished_now)
+            best = event.get("best")
+            if best is not None and self._improves(best[1]):
+                self.best = (best[0], best[1])
             return None
         if kind == "trial_started":
             row = self._row(event)

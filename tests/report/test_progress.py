@@ -175,5 +175,8 @@ def test_trials_that_others_finish_count_as_done(clock: Clock) -> None:
     start(progress, 6)
     finish(progress, 6, "complete", 1.0)
     assert progress.done == 7
-    progress.apply({"kind": "tally", "finished": 7})  # that one was ours
+    progress.apply({"kind": "tally", "finished": 7, "best": (4, 0.5)})  # that one was ours
     assert (progress.elsewhere, progress.done) == (3, 7)
+    assert progress.best == (2, 1.0)
+    progress.apply({"kind": "tally", "finished": 8, "best": (5, 1.5)})
+    assert progress.best == (5, 1.5)

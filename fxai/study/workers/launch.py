@@ -201,7 +201,9 @@ def _supervised(
         objective=objective or spec.objective,
         crew="" if leads else f"{socket.gethostname()}-{os.getpid()}",
     )
-    supervisor = Supervisor(setup, storage, study._study_id, view.handle, crew.start, crew.slots, leads)
+    supervisor = Supervisor(
+        setup, storage, study._study_id, view.handle, crew.start, crew.slots, lambda: _best(study), leads
+    )
     view.start(spec.study_name, spec.n_trials, before, _best(study), spec.directions[0], spec.metric_names[0])
     view.handle({"kind": "study", "created": study.user_attrs.get("created"), "folder": str(folder)})
     try:

@@ -69,6 +69,8 @@ class Supervisor:
     """Takes every event."""
     start: Start
     slots: tuple[Slot, ...]
+    best: Callable[[], tuple[int, float] | None] = lambda: None
+    """Number and value of the best trial in the database, whoever ran it."""
     leads: bool = True
     """Others may help (`--join`); the one that leads stays until their trials have ended too."""
     signal: int | None = None
@@ -91,6 +93,8 @@ class Supervisor:
     _look_at: float = field(default_factory=lambda: time.monotonic() + LOOK_EVERY_S)
     _beats: int = field(default_factory=lambda: int(time.time()))
     """Larger than those of whoever led the study before."""
+    _told: int = -1
+    """Finished trials that the view was last told of."""
     _waits: bool = False
     """It has said that it waits for the workers of others."""
 
@@ -287,7 +291,10 @@ class Supervisor:
         if not self._ending():
             self._reclaim({})
             self._start_up_to(self._to_start())
-        self.tell({"kind": "tally", "finished": budget.tally(self.storage, self.study_id).finished})
+        finished = budget.tally(self.storage, self.study_id).finished
+        if finished != self._told:  # else the view knows the best itself
+            self._told = finished
+            self.tell({"kind": "tally", "finished": finished, "best": self.best()})
 
     def _kill_the_hung(self, now: float) -> None:
         """End workers whose trial has not moved for `stall_s`; their trial is tried again, as after any death."""

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import fxai
-from fxai.commands.entries import commands
+from fxai.commands.entries import COMMANDS
 from fxai.errors import FxaiError
 from fxai.report.talk import say
 from fxai.secrets import redact
@@ -80,7 +80,7 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, list[str]]]:
     parser.add_argument("--version", action="version", version=f"FxAI {fxai.__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", prog=PROGRAM)
 
-    for name, entry in commands().items():
+    for name, entry in COMMANDS.items():
         sub = subparsers.add_parser(name, help=entry.summary, description=entry.summary, allow_abbrev=False)
         sub.add_argument("--debug", action="store_true", help="print the traceback of an error")
         entry.options(sub)

@@ -13,7 +13,7 @@ import yaml
 from shipped import shipped
 
 from fxai import cli
-from fxai.commands.entries import commands
+from fxai.commands import entries
 from fxai.dashboard.token import make_command
 from fxai.errors import FxaiError, InputError, StorageError, StudyConflict
 
@@ -165,4 +165,4 @@ def test_the_table_of_specs_is_that_of_the_files() -> None:
 
 def test_every_command_of_the_program_is_behind_a_task() -> None:
     behind = {word for task in TASKS.values() for word in shlex.split(task.get("cmd", ""))[2:3]}
-    assert commands().keys() - behind == {"run", "transfer"}  # run needs no word; transfer is scripts/
+    assert entries.COMMANDS.keys() - behind == {"run", "transfer"}  # run needs no word; transfer is scripts/

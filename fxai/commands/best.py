@@ -14,7 +14,7 @@ from fxai.report.summary import print_best
 from fxai.study.database.reader import reading
 from fxai.study.database.records import StudyRecord, as_study
 from fxai.study.names import checked_name
-from fxai.study.owner import Owner
+from fxai.study.owner import ORCHESTRATOR, Owner
 from fxai.study.recorded import recorded_spec
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def _out_of_date(record: StudyRecord, spec: StudySpec, folder: Path) -> bool:
     path = results_path(spec, folder)
     if not path.exists():
         return True
-    holder = record.user_attrs.get("orchestrator")
+    holder = record.user_attrs.get(ORCHESTRATOR)
     running = Owner.from_dict(holder) if isinstance(holder, dict) else None
     if running is not None and not running.is_known_dead():
         return False

@@ -18,7 +18,7 @@ from fxai.doctor.snapshot import Snapshot
 from fxai.report.text import clean, count, duration
 from fxai.study.database.records import State, StudyRecord, TrialRecord
 from fxai.study.database.storage import GRACE_PERIOD_S
-from fxai.study.owner import Owner
+from fxai.study.owner import ORCHESTRATOR, Owner
 from fxai.study.presets import presets
 
 
@@ -88,7 +88,7 @@ def running_of(record: StudyRecord, beats: Mapping[int, float]) -> list[Running]
 
 def holder_of(record: StudyRecord) -> Owner | None:
     """The process that says it runs the study."""
-    return _owner(record.user_attrs.get("orchestrator"))
+    return _owner(record.user_attrs.get(ORCHESTRATOR))
 
 
 def _owner(told: object) -> Owner | None:

@@ -20,7 +20,7 @@ from fxai.secrets import without_password
 from fxai.study.confirmed import is_confirmed
 from fxai.study.database.reader import Reader
 from fxai.study.database.records import State, StudyRecord, TrialRecord, as_study
-from fxai.study.owner import Owner
+from fxai.study.owner import ORCHESTRATOR, Owner
 from fxai.study.presets import Preset
 
 NOT_STARTED, RUNNING, INTERRUPTED, FINISHED = "not started", "running", "interrupted", "finished"
@@ -176,7 +176,7 @@ def _is_finished(record: StudyRecord) -> bool:
 
 
 def _state(record: StudyRecord, outcome: Outcome, n_trials: Any, runners: Iterable[Runner]) -> str:
-    holder = _owner(record.user_attrs.get("orchestrator"))
+    holder = _owner(record.user_attrs.get(ORCHESTRATOR))
     if any(runner.alive for runner in runners) or (holder is not None and holder.is_known_alive()):
         return RUNNING
     if not isinstance(n_trials, int):

@@ -8,6 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+ORCHESTRATOR = "orchestrator"
+"""User attribute of a study: the Owner that leads it, or null when nobody does."""
+
 
 @dataclass(frozen=True, slots=True)
 class Owner:

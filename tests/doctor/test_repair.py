@@ -19,10 +19,10 @@ from fxai import cli
 from fxai.doctor.place import Place, find_place
 from fxai.doctor.repair import repair
 from fxai.study.database import budget
-from fxai.study.database.mark import KEY, clear_dead_mark
+from fxai.study.database.mark import clear_dead_mark
 from fxai.study.database.storage import load_study, opened
 from fxai.study.fingerprint import open_study
-from fxai.study.owner import Owner
+from fxai.study.owner import ORCHESTRATOR, Owner
 
 ME = Owner.current()
 GONE = Owner(ME.host, ME.pid, (ME.pid_start or 0) + 1, ME.pid_namespace)
@@ -75,7 +75,7 @@ def test_another_programs_trials_are_left_alone(url) -> None:
         study = optuna.create_study(storage=storage, study_name="foreign")
         trial = study.ask()
         trial.set_user_attr("owner", GONE.as_dict())
-        study.set_user_attr(KEY, GONE.as_dict())
+        study.set_user_attr(ORCHESTRATOR, GONE.as_dict())
         assert repair(find_place(None, url, None)) == []
         assert load_study(storage, "foreign").trials[0].state.name == "RUNNING"
 
@@ -85,11 +85,11 @@ def test_only_dead_and_silent_trials_are_taken(url, tmp_path) -> None:
         study = open_study(storage, fakes.load(tmp_path), None)
         for owner in (ME, GONE, ME):
             budget.claim(storage, study._study_id, 9, owner)
-        study.set_user_attr(KEY, ME.as_dict())
+        study.set_user_attr(ORCHESTRATOR, ME.as_dict())
         (told,) = repair(find_place(None, url, None))
         assert told.facts == {"study": "fake", "trial": 1, "requeued_as": 3}
         assert [trial.state.name for trial in study.get_trials()] == ["RUNNING", "FAIL", "RUNNING", "WAITING"]
-        assert study.user_attrs[KEY] == ME.as_dict()
+        assert study.user_attrs[ORCHESTRATOR] == ME.as_dict()
 
 
 def test_a_mark_is_cleared_only_of_a_dead_process(url, tmp_path) -> None:
@@ -97,12 +97,12 @@ def test_a_mark_is_cleared_only_of_a_dead_process(url, tmp_path) -> None:
         study = open_study(storage, fakes.load(tmp_path), None)
         assert clear_dead_mark(storage, study._study_id) is None
         for holder in (ME, Owner("another-host", 1, 1, 1)):
-            study.set_user_attr(KEY, holder.as_dict())
+            study.set_user_attr(ORCHESTRATOR, holder.as_dict())
             assert clear_dead_mark(storage, study._study_id) is None
-            assert load_study(storage, "fake").user_attrs[KEY] == holder.as_dict()
-        study.set_user_attr(KEY, GONE.as_dict())
+            assert load_study(storage, "fake").user_attrs[ORCHESTRATOR] == holder.as_dict()
+        study.set_user_attr(ORCHESTRATOR, GONE.as_dict())
         assert clear_dead_mark(storage, study._study_id) == GONE
-        assert load_study(storage, "fake").user_attrs[KEY] is None
+        assert load_study(storage, "fake").user_attrs[ORCHESTRATOR] is None
 
 
 def test_a_sound_study_is_not_opened_for_writing(tmp_path) -> None:

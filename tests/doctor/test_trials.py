@@ -13,10 +13,9 @@ from fxai.doctor.finding import Finding
 from fxai.doctor.place import find_place
 from fxai.doctor.snapshot import Snapshot, take
 from fxai.study.database import budget
-from fxai.study.database.mark import KEY
 from fxai.study.database.storage import opened
 from fxai.study.fingerprint import open_study
-from fxai.study.owner import Owner
+from fxai.study.owner import ORCHESTRATOR, Owner
 
 ME = Owner.current()
 GONE = Owner(ME.host, ME.pid, (ME.pid_start or 0) + 1, ME.pid_namespace)
@@ -127,18 +126,18 @@ def test_a_queue_that_nobody_serves_is_a_note(url, study, tmp_path) -> None:
 
 
 def test_a_queue_of_a_study_that_runs_is_none(url, study) -> None:
-    study.set_user_attr(KEY, ME.as_dict())
+    study.set_user_attr(ORCHESTRATOR, ME.as_dict())
     (told,) = found(url)
     assert told.verdict == "ok"
 
 
 def test_marks_of_a_dead_process_and_of_one_that_cannot_be_seen_are_notes(url, storage, study) -> None:
     budget.claim(storage, study._study_id, 2, ME)  # nothing waits
-    study.set_user_attr(KEY, GONE.as_dict())
+    study.set_user_attr(ORCHESTRATOR, GONE.as_dict())
     (told,) = found(url)
     assert told.verdict == "note"
     assert "which died" in told.text
-    study.set_user_attr(KEY, ELSEWHERE.as_dict())
+    study.set_user_attr(ORCHESTRATOR, ELSEWHERE.as_dict())
     assert found(url)[0].verdict == "ok"  # its worker beats, so it runs
     silence(storage, 70)
     told = found(url)[-1]
@@ -152,5 +151,5 @@ def test_marks_of_a_dead_process_and_of_one_that_cannot_be_seen_are_notes(url, s
 def test_an_owner_that_is_none_is_as_good_as_missing(url, storage, study, told) -> None:
     trial = study.ask()
     trial.set_user_attr("owner", told)
-    study.set_user_attr(KEY, told)
+    study.set_user_attr(ORCHESTRATOR, told)
     assert [one.verdict for one in found(url)] == ["note"]

@@ -10,7 +10,7 @@ from fxai.errors import StudyConflict
 from fxai.study.database import budget
 from fxai.study.database.outage import PatientStorage, whole
 from fxai.study.database.storage import GRACE_PERIOD_S, reading
-from fxai.study.owner import Owner
+from fxai.study.owner import ORCHESTRATOR, Owner
 
 
 def check_one_host(storage: RDBStorage, study_id: int) -> None:
@@ -38,7 +38,7 @@ def check_one_host(storage: RDBStorage, study_id: int) -> None:
 
 def _alive(storage: RDBStorage, study_id: int) -> Iterator[Owner]:
     """Who runs the study, for each running trial that beats: the orchestrator, where that is of the same host."""
-    orchestrator = Owner.from_dict(storage.get_study_user_attrs(study_id).get("orchestrator"))
+    orchestrator = Owner.from_dict(storage.get_study_user_attrs(study_id).get(ORCHESTRATOR))
     with reading(storage) as connection:
         for _, owner, age_s in budget.running(connection, study_id):
             if owner is not None and age_s <= GRACE_PERIOD_S:

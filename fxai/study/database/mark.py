@@ -13,10 +13,7 @@ from sqlalchemy import bindparam, select
 
 from fxai.study.database.outage import whole
 from fxai.study.database.storage import writing
-from fxai.study.owner import Owner
-
-KEY = "orchestrator"
-"""User attribute of a study: an Owner, or null when nobody runs it."""
+from fxai.study.owner import ORCHESTRATOR, Owner
 
 BEAT = "orchestrator_beat"
 """User attribute of a study: a number that grows while whoever leads it lives."""
@@ -26,7 +23,7 @@ LIVES_S = 30.0
 """Three beats: a leader on another host whose number has not grown for so long is taken to be dead."""
 
 _ATTRS: sqlalchemy.Table = models.StudyUserAttributeModel.__table__
-_MARK = (_ATTRS.c.study_id == bindparam("of_study")) & (_ATTRS.c.key == KEY)
+_MARK = (_ATTRS.c.study_id == bindparam("of_study")) & (_ATTRS.c.key == ORCHESTRATOR)
 _SEEN = select(_ATTRS.c.value_json).where(_MARK)
 _CLEAR = sqlalchemy.update(_ATTRS).where(_MARK, _ATTRS.c.value_json == bindparam("seen")).values(value_json="null")
 
@@ -52,7 +49,7 @@ def beats_elsewhere(storage: RDBStorage, study_id: int, holder: Owner, tell: Cal
         attrs = storage.get_study_user_attrs(study_id)
         if attrs.get(BEAT) != first:
             return True
-        if Owner.from_dict(attrs.get(KEY)) != holder:
+        if Owner.from_dict(attrs.get(ORCHESTRATOR)) != holder:
             return False
     return False
 

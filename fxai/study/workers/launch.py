@@ -25,7 +25,7 @@ from fxai.study.database.mark import beats_elsewhere
 from fxai.study.database.storage import opened
 from fxai.study.fingerprint import open_study, open_to_join
 from fxai.study.names import checked_name
-from fxai.study.owner import Owner
+from fxai.study.owner import ORCHESTRATOR, Owner
 from fxai.study.recorded import recorded_spec
 from fxai.study.spec import StudySpec
 from fxai.study.workers.handle import Start
@@ -138,7 +138,7 @@ def run_study(
         _hold(study, storage, folder, view)
         outcome = _supervised(spec, folder, view, storage, study, objective, crew or Crew(), leads=True)
         if not outcome.killed:
-            study.set_user_attr("orchestrator", None)
+            study.set_user_attr(ORCHESTRATOR, None)
         return outcome
 
 
@@ -230,7 +230,7 @@ def _hold(study: optuna.Study, storage: RDBStorage, folder: Path, view: View) ->
         StudyConflict: another process does, from another results folder or another host.
     """
     me = Owner.current()
-    holder = Owner.from_dict(study.user_attrs.get("orchestrator"))
+    holder = Owner.from_dict(study.user_attrs.get(ORCHESTRATOR))
     other = holder if holder != me else None
 
     def tell(text: str) -> None:
@@ -238,7 +238,7 @@ def _hold(study: optuna.Study, storage: RDBStorage, folder: Path, view: View) ->
 
     if other is not None and (other.is_known_alive() or beats_elsewhere(storage, study._study_id, other, tell)):
         raise held_by(other, folder)
-    study.set_user_attr("orchestrator", me.as_dict())
+    study.set_user_attr(ORCHESTRATOR, me.as_dict())
 
 
 def _best(study: optuna.Study) -> tuple[int, float] | None:
